@@ -1,0 +1,118 @@
+/** Checks of a program: its form, its bounds, and which operands may share memory. Every executor applies the first two itself. */
+import { type AnyCall, decodeAt, fingerprint, HEADER_WORDS, recordWords } from './encode.js';
+import { evaluate } from './expression.js';
+import { instructionNames, type OperandSpec, specOf } from './instructions.js';
+
+/** What can be wrong with a program. Executors report these as numbers, so that one place words the message. */
+export const faults = [
+  'none',
+  'header', // not a program, or one for another instruction list
+  'instruction', // unknown code
+  'length', // a record or the program has another length than it says
+  'dimension', // a negative dimension
+  'operand', // a required operand is absent
+  'bounds', // an operand leaves the heap
+] as const;
+
+export interface ProgramFault {
+  readonly fault: (typeof faults)[number];
+  /** Index of the record, from 0. */
+  readonly record: number;
+  /** Index of the operand or dimension within the instruction's list. */
+  readonly item: number;
+}
+
+/** A program that an executor refuses. */
+export class MalformedProgramError extends Error {
+  readonly code = 'ERR_SEQGRAD_PROGRAM';
+  override readonly name = 'MalformedProgramError';
+}
+
+/** Elements from the first to the last one a tensor touches. */
+export function extent(operand: OperandSpec, dims: Readonly<Record<string, number>>): number {
+  const sizes = operand.shape.map((size) => evaluate(size, dims));
+  if (sizes.includes(0)) return 0;
+  if (operand.strides === undefined) return sizes.reduce((product, size) => product * size, 1);
+  return operand.strides.reduce((last, stride, axis) => last + ((sizes[axis] as number) - 1) * evaluate(stride, dims), 1);
+}
+
+function faultOf(call: AnyCall<number>, heapElements: number): Omit<ProgramFault, 'record'> | undefined {
+  const { operands, dims } = specOf(call.instruction);
+  const negative = dims.findIndex((name) => (call.dims[name] as number) < 0);
+  if (negative >= 0) return { fault: 'dimension', item: negative };
+  for (const [item, [name, operand]] of Object.entries(operands).entries()) {
+    const offset = call.operands[name];
+    if (offset === undefined) {
+      if (operand.optional) continue;
+      return { fault: 'operand', item };
+    }
+    if (!(offset + extent(operand, call.dims) <= heapElements)) return { fault: 'bounds', item };
+  }
+  return undefined;
+}
+
+/** The first fault of a program for a heap of `heapElements` 4-byte elements. */
+export function findFault(words: Int32Array, heapElements: number): ProgramFault | undefined {
+  if (words.length < HEADER_WORDS || words[0] !== fingerprint) return { fault: 'header', record: 0, item: 0 };
+  if (words[1] !== words.length) return { fault: 'length', record: 0, item: 0 };
+  const records = words[2] as number;
+  let at = HEADER_WORDS;
+  for (let record = 0; record < records; record++) {
+    if (at >= words.length) return { fault: 'length', record, item: 0 };
+    const call = decodeAt(words, at);
+    if (call === undefined) {
+      const known = instructionNames[(words[at] as number) - 1] !== undefined;
+      return { fault: known ? 'length' : 'instruction', record, item: 0 };
+    }
+    const fault = faultOf(call, heapElements);
+    if (fault !== undefined) return { ...fault, record };
+    at += recordWords(call.instruction);
+  }
+  return at === words.length ? undefined : { fault: 'length', record: records, item: 0 };
+}
+
+/** A fault in words: the instruction, the operand or dimension, what was expected and what came. */
+export function describeFault(words: Int32Array, { fault, record, item }: ProgramFault, heapElements: number): string {
+  if (fault === 'header') {
+    return `Expected a program of instruction list ${fingerprint} but received one that starts with ${words[0] ?? 'nothing'}`;
+  }
+  let at = HEADER_WORDS;
+  for (let skipped = 0; skipped < record && at < words.length; skipped++) at += words[at + 1] as number;
+  if (fault === 'instruction') return `record ${record}: Expected an instruction code but received ${words[at]}`;
+  const call = decodeAt(words, at);
+  if (fault === 'length' || call === undefined) {
+    return `record ${record}: Expected a whole record but received ${words[at + 1] ?? 0} words of a program of ${words.length}`;
+  }
+  const { operands, dims } = specOf(call.instruction);
+  const where = `record ${record}, ${call.instruction}`;
+  if (fault === 'dimension') {
+    const name = dims[item] as string;
+    return `${where}: Expected \`${name}\` to be at least 0 but received ${call.dims[name]}`;
+  }
+  const [name, operand] = Object.entries(operands)[item] as [string, OperandSpec];
+  if (fault === 'operand') return `${where}: Expected operand \`${name}\` but received none`;
+  const end = (call.operands[name] as number) + extent(operand, call.dims);
+  return `${where}: Expected operand \`${name}\` to end within ${heapElements} elements but it ends at ${end}`;
+}
+
+/** Throws a {@link MalformedProgramError} for a fault. */
+export function refuse(words: Int32Array, fault: ProgramFault, heapElements: number): never {
+  throw new MalformedProgramError(describeFault(words, fault, heapElements));
+}
+
+/** Two operands of a call that overlap although the contract does not let them, or `undefined`. Strided operands count as their extent. */
+export function findOverlap(call: AnyCall<number>): readonly [string, string] | undefined {
+  const placed = Object.entries(specOf(call.instruction).operands).flatMap(([name, operand]) => {
+    const start = call.operands[name];
+    return start === undefined ? [] : [{ name, operand, start, end: start + extent(operand, call.dims) }];
+  });
+  for (const written of placed) {
+    if (written.operand.access === 'read') continue;
+    for (const other of placed) {
+      if (other === written || written.end <= other.start || other.end <= written.start) continue;
+      if (written.operand.mayReplace === other.name && written.start === other.start) continue;
+      return [written.name, other.name];
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,445 @@
+/**
+ * The instruction set: the contract between the planner and every executor (native, wasm, reference).
+ *
+ * This list is the only one. The TypeScript types, the encoder, the shape, bounds and alias checks, the profile, the table in
+ * docs/instructions.md, and at build the C++ header and the AssemblyScript decoder are derived from it.
+ *
+ * Every operand is a float32 or int32 tensor of the heap, given as an offset in 4-byte elements. `shape` and `strides` are size
+ * expressions over `dims`; without strides a tensor is dense, last axis fastest. What an operand is for:
+ *
+ * - `read`        never written.
+ * - `write`       wholly overwritten; what memory held before never matters (a NaN there does not survive).
+ * - `accumulate`  the result is added to what memory holds.
+ * - `update`      the new value is computed from the old one, in place.
+ * - `scratch`     means nothing before or after.
+ *
+ * Operands do not overlap, except that a `write` operand may start exactly where the operand named by `mayReplace` starts.
+ * Executors touch no memory outside their operands and their own workspace. They are safe for every value of int32 data: each
+ * instruction says what an index out of range does.
+ *
+ * Sums. `s = Σ` means: start from 0, add in ascending index order, each term by fused multiply-add in fast numerics and by a
+ * separate multiply and add in strict numerics. `lanes(n)` means sixteen partial sums, lane l taking the elements l, l+16, …
+ * in order from 0, combined as a tree: lane l + lane l+8, then +4, +2, +1. `fold` means left to right from the first partial.
+ */
+
+import { scalarSlots } from './scalars.js';
+
+export type Access = 'read' | 'write' | 'accumulate' | 'update' | 'scratch';
+
+export interface OperandSpec {
+  readonly shape: readonly string[];
+  /** One size expression per axis, in elements; dense when absent. */
+  readonly strides?: readonly string[];
+  readonly type?: 'i32';
+  readonly access: Access;
+  readonly optional?: true;
+  /** The operand whose memory this one may take over. */
+  readonly mayReplace?: string;
+}
+
+export interface InstructionSpec {
+  /** Basename of the files that implement it in every layer. */
+  readonly family: string;
+  readonly meaning: string;
+  /** Order of sums, and where bias and accumulation enter, where that matters. */
+  readonly order?: string;
+  readonly operands: Readonly<Record<string, OperandSpec>>;
+  /** int32 words, all ≥ 0. */
+  readonly dims: readonly string[];
+  /** float32 words. */
+  readonly scalars?: readonly string[];
+  readonly flops: string;
+  /** Elements of executor-private memory (packing panels, partial sums) that an executor may use. */
+  readonly workspace?: string;
+}
+
+const n = ['n'] as const;
+const one = ['1'] as const;
+const unary = { x: { shape: n, access: 'read' }, y: { shape: n, access: 'write', mayReplace: 'x' } } as const;
+const unaryBackward = {
+  y: { shape: n, access: 'read' },
+  dy: { shape: n, access: 'read' },
+  dx: { shape: n, access: 'write', mayReplace: 'dy' },
+} as const;
+const binary = {
+  a: { shape: n, access: 'read' },
+  b: { shape: n, access: 'read' },
+  y: { shape: n, access: 'write', mayReplace: 'a' },
+} as const;
+const box = ['n0', 'n1', 'n2', 'n3'] as const;
+const copied = {
+  x: { shape: box, strides: ['x0', 'x1', 'x2', 'x3'], access: 'read' },
+} as const;
+const copyDims = ['n0', 'n1', 'n2', 'n3', 'x0', 'x1', 'x2', 'x3', 'y0', 'y1', 'y2', 'y3'] as const;
+const factors = {
+  a: { shape: ['batch', 'M', 'K'], strides: ['aBatch', 'aRow', 'aColumn'], access: 'read' },
+  b: { shape: ['batch', 'K', 'N'], strides: ['bBatch', 'bRow', 'bColumn'], access: 'read' },
+} as const;
+const product = { shape: ['batch', 'M', 'N'], strides: ['cBatch', 'cRow', '1'] } as const;
+const matmulDims = [
+  ...['batch', 'M', 'N', 'K', 'aBatch', 'aRow', 'aColumn', 'bBatch', 'bRow', 'bColumn', 'cBatch', 'cRow'],
+] as const;
+const optimizer = {
+  parameters: { shape: ['P'], access: 'update' },
+  gradients: { shape: ['P'], access: 'read' },
+  /** Rows of offset, length, group, frozen (0 or 1). A row that leaves the arena or the group table is skipped. */
+  segments: { shape: ['S', '4'], type: 'i32', access: 'read' },
+  /** Rows of rate factor, weight decay. */
+  groups: { shape: ['G', '2'], access: 'read' },
+  scalars: { shape: [`${scalarSlots.length}`], access: 'read' },
+} as const;
+
+export const instructions = {
+  fill: {
+    family: 'copy',
+    meaning: 'y = value',
+    operands: { y: { shape: n, access: 'write' } },
+    dims: n,
+    scalars: ['value'],
+    flops: '0',
+  },
+  copy: {
+    family: 'copy',
+    meaning: 'y = x over a box of four axes, each side with its own strides (slice, concatenate, transpose, broadcast)',
+    operands: { ...copied, y: { shape: box, strides: ['y0', 'y1', 'y2', 'y3'], access: 'write' } },
+    dims: copyDims,
+    flops: '0',
+  },
+  copyAdd: {
+    family: 'copy',
+    meaning: 'y += x over a box of four axes, each side with its own strides',
+    operands: { ...copied, y: { shape: box, strides: ['y0', 'y1', 'y2', 'y3'], access: 'accumulate' } },
+    dims: copyDims,
+    flops: 'n0 * n1 * n2 * n3',
+  },
+  copyIf: {
+    family: 'copy',
+    meaning: 'y = x if flag ≠ 0, else y stays',
+    operands: {
+      flag: { shape: one, access: 'read' },
+      x: { shape: n, access: 'read' },
+      y: { shape: n, access: 'update' },
+    },
+    dims: n,
+    flops: '0',
+  },
+
+  add: { family: 'elementwise', meaning: 'y = a + b', operands: binary, dims: n, flops: 'n' },
+  mul: { family: 'elementwise', meaning: 'y = a · b, elementwise', operands: binary, dims: n, flops: 'n' },
+  scale: {
+    family: 'elementwise',
+    meaning: 'y = factor · x, the factor a constant of the program',
+    operands: unary,
+    dims: n,
+    scalars: ['factor'],
+    flops: 'n',
+  },
+  scaleBy: {
+    family: 'elementwise',
+    meaning: 'y = factor · x, the factor read from the heap',
+    operands: { ...unary, factor: { shape: one, access: 'read' } },
+    dims: n,
+    flops: 'n',
+  },
+  sigmoid: { family: 'elementwise', meaning: 'y = 1 / (1 + exp(−x))', operands: unary, dims: n, flops: 'n' },
+  sigmoidBackward: {
+    family: 'elementwise',
+    meaning: 'dx = dy · (y − y²)',
+    order: 'dy · fma(−y, y, y)',
+    operands: unaryBackward,
+    dims: n,
+    flops: '3 * n',
+  },
+  tanh: { family: 'elementwise', meaning: 'y = tanh(x)', operands: unary, dims: n, flops: 'n' },
+  tanhBackward: {
+    family: 'elementwise',
+    meaning: 'dx = dy · (1 − y²)',
+    order: 'dy · fma(−y, y, 1)',
+    operands: unaryBackward,
+    dims: n,
+    flops: '3 * n',
+  },
+  relu: { family: 'elementwise', meaning: 'y = max(x, 0); NaN stays NaN', operands: unary, dims: n, flops: 'n' },
+  reluBackward: {
+    family: 'elementwise',
+    meaning: 'dx = y > 0 ? dy : 0',
+    operands: unaryBackward,
+    dims: n,
+    flops: 'n',
+  },
+
+  matmul: {
+    family: 'matmul',
+    meaning: 'c = a · b + bias for each of a batch of matrices; any transpose is a choice of strides',
+    order:
+      'K in blocks of 256. The first block gives c = Σ a·b, or (Σ a·b) + bias; each later block gives c = c + Σ a·b. ' +
+      'K = 0 gives 0 or bias.',
+    operands: {
+      ...factors,
+      bias: { shape: ['N'], access: 'read', optional: true },
+      c: { ...product, access: 'write' },
+    },
+    dims: matmulDims,
+    flops: '2 * batch * M * N * K',
+    workspace: '256 * (M + N + 256)',
+  },
+  matmulAdd: {
+    family: 'matmul',
+    meaning: 'c += a · b for each of a batch of matrices',
+    order: 'K in blocks of 256, each c = c + Σ a·b.',
+    operands: { ...factors, c: { ...product, access: 'accumulate' } },
+    dims: matmulDims,
+    flops: '2 * batch * M * N * K',
+    workspace: '256 * (M + N + 256)',
+  },
+
+  columnSum: {
+    family: 'reduce',
+    meaning: 'y[c] = Σ over rows of x[r][c]',
+    order: 'Σ within blocks of 64 rows, fold over the blocks. R = 0 gives 0.',
+    operands: { x: { shape: ['R', 'C'], access: 'read' }, y: { shape: ['C'], access: 'write' } },
+    dims: ['R', 'C'],
+    flops: 'R * C',
+    workspace: '(R + 64) / 64 * C',
+  },
+  columnSumAdd: {
+    family: 'reduce',
+    meaning: 'y[c] += Σ over rows of x[r][c]',
+    order: 'Σ within blocks of 64 rows, fold over the blocks, then y = y + that. R = 0 leaves y as it is.',
+    operands: { x: { shape: ['R', 'C'], access: 'read' }, y: { shape: ['C'], access: 'accumulate' } },
+    dims: ['R', 'C'],
+    flops: 'R * C',
+    workspace: '(R + 64) / 64 * C',
+  },
+  sum: {
+    family: 'reduce',
+    meaning: 'y = Σ x',
+    order: 'lanes(4096) within blocks of 4096, fold over the blocks. n = 0 gives 0.',
+    operands: { x: { shape: n, access: 'read' }, y: { shape: one, access: 'write' } },
+    dims: n,
+    flops: 'n',
+    workspace: '(n + 4096) / 4096',
+  },
+  squaredNorm: {
+    family: 'reduce',
+    meaning: 'y = Σ x²',
+    order: 'as sum, each lane by fma(x, x, lane)',
+    operands: { x: { shape: n, access: 'read' }, y: { shape: one, access: 'write' } },
+    dims: n,
+    flops: '2 * n',
+    workspace: '(n + 4096) / 4096',
+  },
+
+  embedding: {
+    family: 'embedding',
+    meaning: 'y[i] = table[ids[i]]; an id outside 0 … V−1 gives a row of NaN',
+    operands: {
+      table: { shape: ['V', 'C'], access: 'read' },
+      ids: { shape: ['N'], type: 'i32', access: 'read' },
+      y: { shape: ['N', 'C'], access: 'write' },
+    },
+    dims: ['N', 'V', 'C'],
+    flops: '0',
+  },
+  embeddingBackward: {
+    family: 'embedding',
+    meaning: 'dTable[ids[i]] += dy[i]; an id outside 0 … V−1 adds nothing',
+    order: 'i ascending, each row added to the table in turn',
+    operands: {
+      ids: { shape: ['N'], type: 'i32', access: 'read' },
+      dy: { shape: ['N', 'C'], access: 'read' },
+      dTable: { shape: ['V', 'C'], access: 'accumulate' },
+    },
+    dims: ['N', 'V', 'C'],
+    flops: 'N * C',
+  },
+
+  maskSteps: {
+    family: 'sequence',
+    meaning: 'y[t][b] = t < lengths[b] ? x[t][b] : 0',
+    operands: {
+      x: { shape: ['T', 'B', 'C'], access: 'read' },
+      lengths: { shape: ['B'], type: 'i32', access: 'read' },
+      y: { shape: ['T', 'B', 'C'], access: 'write', mayReplace: 'x' },
+    },
+    dims: ['T', 'B', 'C'],
+    flops: '0',
+  },
+
+  lstmForward: {
+    family: 'lstm',
+    meaning:
+      'An LSTM layer over a sequence, from its projected inputs xGates (gate order i, f, g, o). hidden and cell hold T+1 states: ' +
+      'step t goes from state t to state t+1, or with reverse ≠ 0 from t+1 to t. A step with t ≥ lengths[b] keeps the state and ' +
+      'leaves gates and tanhCell of that row undefined. Absent initial states are zero. lengths are clamped to 0 … T.',
+    order:
+      'pre = xGates + Σ over k of hidden[k]·weightHh[j][k] (one sum, no blocks). c = fma(i, g, f·c₋₁), tanhCell = tanh(c), ' +
+      'hidden = o·tanhCell.',
+    operands: {
+      xGates: { shape: ['T', 'B', '4 * H'], access: 'read' },
+      weightHh: { shape: ['4 * H', 'H'], access: 'read' },
+      h0: { shape: ['B', 'H'], access: 'read', optional: true },
+      c0: { shape: ['B', 'H'], access: 'read', optional: true },
+      lengths: { shape: ['B'], type: 'i32', access: 'read', optional: true },
+      hidden: { shape: ['T + 1', 'B', 'H'], access: 'write' },
+      cell: { shape: ['T + 1', 'B', 'H'], access: 'write' },
+      /** After the activation. */
+      gates: { shape: ['T', 'B', '4 * H'], access: 'write', mayReplace: 'xGates' },
+      tanhCell: { shape: ['T', 'B', 'H'], access: 'write' },
+    },
+    dims: ['T', 'B', 'H', 'reverse'],
+    flops: '8 * T * B * H * H',
+    workspace: '4 * (H + 64) * (H + 16)',
+  },
+  lstmBackward: {
+    family: 'lstm',
+    meaning:
+      'The gradient of lstmForward: dGates with respect to xGates, dH0 and dC0 with respect to the initial states, from ' +
+      'dHidden (of each step’s hidden state), dHLast and dCLast (of the final states); absent ones are zero. Where ' +
+      't ≥ lengths[b], dGates and every inspected value are 0 and dHidden is ignored. Inspected on request: total derivatives ' +
+      'with respect to each hidden state, cell and gate value (after the activation).',
+    order:
+      'recurrent = Σ over j of dGates[j]·weightHh[j][k] of the step that followed (one sum over i, f, g, o, no blocks), or ' +
+      'dHLast where none did. dh = recurrent + dHidden; dc = fma(dh·o, fma(−tanhCell, tanhCell, 1), dc₊₁·f₊₁); ' +
+      'values: di = dc·g, df = dc·c₋₁, dg = dc·i, do = dh·tanhCell; dGates = di·fma(−i, i, i), df·fma(−f, f, f), ' +
+      'dg·fma(−g, g, 1), do·fma(−o, o, o).',
+    operands: {
+      dHidden: { shape: ['T', 'B', 'H'], access: 'read', optional: true },
+      dHLast: { shape: ['B', 'H'], access: 'read', optional: true },
+      dCLast: { shape: ['B', 'H'], access: 'read', optional: true },
+      weightHh: { shape: ['4 * H', 'H'], access: 'read' },
+      gates: { shape: ['T', 'B', '4 * H'], access: 'read' },
+      cell: { shape: ['T + 1', 'B', 'H'], access: 'read' },
+      tanhCell: { shape: ['T', 'B', 'H'], access: 'read' },
+      lengths: { shape: ['B'], type: 'i32', access: 'read', optional: true },
+      dGates: { shape: ['T', 'B', '4 * H'], access: 'write', mayReplace: 'gates' },
+      dH0: { shape: ['B', 'H'], access: 'write' },
+      dC0: { shape: ['B', 'H'], access: 'write' },
+      dHiddenTotal: { shape: ['T', 'B', 'H'], access: 'write', optional: true },
+      dCellTotal: { shape: ['T', 'B', 'H'], access: 'write', optional: true },
+      dGateValues: { shape: ['T', 'B', '4 * H'], access: 'write', optional: true },
+    },
+    dims: ['T', 'B', 'H', 'reverse'],
+    flops: '8 * T * B * H * H',
+    workspace: '4 * (H + 64) * (H + 16)',
+  },
+
+  softmaxCrossEntropy: {
+    family: 'cross-entropy',
+    meaning:
+      'rowLoss[i] = −log softmax(logits[i])[labels[i]] / denominator, and its gradient dLogits. A label equal to −100 is ' +
+      'ignored: loss and gradient 0. Any other label outside 0 … V−1 gives NaN.',
+    order:
+      'm = max, e = exp(x − m), s = lanes(V) of e; rowLoss = (log(s) − (x[label] − m)) · w; ' +
+      'dLogits = (e · (1 / s) − [j = label]) · w, with w = 1 / denominator.',
+    operands: {
+      logits: { shape: ['N', 'V'], access: 'read' },
+      labels: { shape: ['N'], type: 'i32', access: 'read' },
+      denominator: { shape: one, access: 'read' },
+      rowLoss: { shape: ['N'], access: 'write' },
+      dLogits: { shape: ['N', 'V'], access: 'write', optional: true, mayReplace: 'logits' },
+    },
+    dims: ['N', 'V'],
+    flops: '4 * N * V',
+  },
+
+  dropout: {
+    family: 'random',
+    meaning:
+      'y = u ≥ rate ? x · keepScale : 0, u uniform in [0, 1). Philox4x32-10 with key (seedLow, seedHigh) and counter ' +
+      '(element / 4, stream, randomStep, 0); element e takes word e mod 4; u = (word >> 8) · 2⁻²⁴.',
+    operands: { ...unary, random: { shape: ['3'], type: 'i32', access: 'read' } },
+    dims: ['n', 'stream'],
+    scalars: ['rate', 'keepScale'],
+    flops: 'n',
+  },
+  philoxUniform: {
+    family: 'random',
+    meaning: 'y = fma(u, range, low), u as in dropout',
+    operands: { random: { shape: ['3'], type: 'i32', access: 'read' }, y: { shape: n, access: 'write' } },
+    dims: ['n', 'stream'],
+    scalars: ['low', 'range'],
+    flops: '2 * n',
+  },
+  philoxNormal: {
+    family: 'random',
+    meaning:
+      'y = fma(z, deviation, mean), z by Box–Muller from the words (p, q) of elements 2k and 2k+1: ' +
+      'r = sqrt(−2 · log(((p >> 8) + 1) · 2⁻²⁴)), z = r · cos(2π · (q >> 8) · 2⁻²⁴) for 2k and r · sin(…) for 2k+1',
+    operands: { random: { shape: ['3'], type: 'i32', access: 'read' }, y: { shape: n, access: 'write' } },
+    dims: ['n', 'stream'],
+    scalars: ['mean', 'deviation'],
+    flops: '2 * n',
+  },
+
+  clipByNorm: {
+    family: 'optimizer',
+    meaning:
+      'norm = sqrt(squaredNorm); finite = 1 if squaredNorm is finite, else 0; ' +
+      'factor = finite ? min(1, maxNorm / (norm + 1e-6)) : 0',
+    operands: {
+      squaredNorm: { shape: one, access: 'read' },
+      maxNorm: { shape: one, access: 'read' },
+      norm: { shape: one, access: 'write' },
+      factor: { shape: one, access: 'write' },
+      finite: { shape: one, access: 'write' },
+    },
+    dims: [],
+    flops: '3',
+  },
+  sgd: {
+    family: 'optimizer',
+    meaning:
+      'SGD with momentum over the parameter arena, segment by segment, if finite ≠ 0: g = clipFactor·gradient + decay·p, ' +
+      'v = momentum·v + g, p −= learningRate·rateFactor·v. Frozen segments stay.',
+    order:
+      'g = fma(decay, p, clipFactor·gradient); v = fma(momentum, v, g); p = fma(−(learningRate·rateFactor), v, p)',
+    operands: { ...optimizer, velocity: { shape: ['P'], access: 'update' } },
+    dims: ['P', 'S', 'G'],
+    flops: '7 * P',
+  },
+  adamw: {
+    family: 'optimizer',
+    meaning:
+      'AdamW (Loshchilov & Hutter 2019, algorithm 2) over the parameter arena, segment by segment, if finite ≠ 0. ' +
+      'Frozen segments stay.',
+    order:
+      'rate = learningRate·rateFactor; g = clipFactor·gradient; m = fma(oneMinusBeta1, g, beta1·m); ' +
+      'v = fma(oneMinusBeta2·g, g, beta2·v); p = fma(−(rate·decay), p, p); ' +
+      'p = fma(−(rate·correction1), m / (sqrt(v·correction2) + epsilon), p)',
+    operands: {
+      ...optimizer,
+      firstMoment: { shape: ['P'], access: 'update' },
+      secondMoment: { shape: ['P'], access: 'update' },
+    },
+    dims: ['P', 'S', 'G'],
+    flops: '14 * P',
+  },
+} as const satisfies Record<string, InstructionSpec>;
+
+export type InstructionName = keyof typeof instructions;
+export type OperandName<I extends InstructionName> = keyof (typeof instructions)[I]['operands'] & string;
+export type DimName<I extends InstructionName> = (typeof instructions)[I]['dims'][number];
+export type ScalarName<I extends InstructionName> = (typeof instructions)[I] extends {
+  readonly scalars: readonly (infer S extends string)[];
+}
+  ? S
+  : never;
+
+type Operands<I extends InstructionName> = (typeof instructions)[I]['operands'];
+type OptionalOperand<I extends InstructionName> = {
+  [K in OperandName<I>]: Operands<I>[K & keyof Operands<I>] extends { readonly optional: true } ? K : never;
+}[OperandName<I>];
+
+/** A value of type `Ref` for every operand of an instruction; optional operands may be left out. */
+export type OperandValues<I extends InstructionName, Ref> = {
+  readonly [K in Exclude<OperandName<I>, OptionalOperand<I>>]: Ref;
+} & { readonly [K in OptionalOperand<I>]?: Ref | undefined };
+
+export const instructionNames = Object.keys(instructions) as InstructionName[];
+
+/** The same list with uniform types, for code that walks every instruction. */
+export const specOf = (name: InstructionName): InstructionSpec => instructions[name];
+
+/** The code of an instruction in a program: its position in the list, from 1. */
+export const codeOf = (name: InstructionName): number => instructionNames.indexOf(name) + 1;
