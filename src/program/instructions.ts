@@ -22,7 +22,7 @@
  * in order from 0, combined as a tree: lane l + lane l+8, then +4, +2, +1. `fold` means left to right from the first partial.
  */
 
-import { scalarSlots } from './scalars.js';
+import { randomWords, scalarSlots } from './scalars.js';
 
 export type Access = 'read' | 'write' | 'accumulate' | 'update' | 'scratch';
 
@@ -79,6 +79,8 @@ const product = { shape: ['batch', 'M', 'N'], strides: ['cBatch', 'cRow', '1'] }
 const matmulDims = [
   ...['batch', 'M', 'N', 'K', 'aBatch', 'aRow', 'aColumn', 'bBatch', 'bRow', 'bColumn', 'cBatch', 'cRow'],
 ] as const;
+/** The Philox key and step: see scalars.ts. */
+const random = { shape: [`${randomWords.length}`], type: 'i32', access: 'read' } as const;
 const optimizer = {
   parameters: { shape: ['P'], access: 'update' },
   gradients: { shape: ['P'], access: 'read' },
@@ -87,6 +89,9 @@ const optimizer = {
   /** Rows of rate factor, weight decay. */
   groups: { shape: ['G', '2'], access: 'read' },
   scalars: { shape: [`${scalarSlots.length}`], access: 'read' },
+  /** What clipByNorm gave. */
+  clipFactor: { shape: one, access: 'read' },
+  finite: { shape: one, access: 'read' },
 } as const;
 
 export const instructions = {
@@ -348,7 +353,7 @@ export const instructions = {
     meaning:
       'y = u ≥ rate ? x · keepScale : 0, u uniform in [0, 1). Philox4x32-10 with key (seedLow, seedHigh) and counter ' +
       '(element / 4, stream, randomStep, 0); element e takes word e mod 4; u = (word >> 8) · 2⁻²⁴.',
-    operands: { ...unary, random: { shape: ['3'], type: 'i32', access: 'read' } },
+    operands: { ...unary, random },
     dims: ['n', 'stream'],
     scalars: ['rate', 'keepScale'],
     flops: 'n',
@@ -356,7 +361,7 @@ export const instructions = {
   philoxUniform: {
     family: 'random',
     meaning: 'y = fma(u, range, low), u as in dropout',
-    operands: { random: { shape: ['3'], type: 'i32', access: 'read' }, y: { shape: n, access: 'write' } },
+    operands: { random, y: { shape: n, access: 'write' } },
     dims: ['n', 'stream'],
     scalars: ['low', 'range'],
     flops: '2 * n',
@@ -366,7 +371,7 @@ export const instructions = {
     meaning:
       'y = fma(z, deviation, mean), z by Box–Muller from the words (p, q) of elements 2k and 2k+1: ' +
       'r = sqrt(−2 · log(((p >> 8) + 1) · 2⁻²⁴)), z = r · cos(2π · (q >> 8) · 2⁻²⁴) for 2k and r · sin(…) for 2k+1',
-    operands: { random: { shape: ['3'], type: 'i32', access: 'read' }, y: { shape: n, access: 'write' } },
+    operands: { random, y: { shape: n, access: 'write' } },
     dims: ['n', 'stream'],
     scalars: ['mean', 'deviation'],
     flops: '2 * n',

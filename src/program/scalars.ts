@@ -1,9 +1,8 @@
 /**
- * The scalars tensor: per-step numbers that the trainer writes between runs and programs read, and the few numbers programs
- * report back. Each is one float32 slot of the heap, except the `random` words, which are int32.
+ * The scalars tensor: per-step float32 numbers that the trainer writes into the heap before a run, never part of a program's
+ * words. Optimizer instructions read it whole; other instructions read single slots as tensors of one element.
  */
 export const scalarSlots = [
-  // Written by the trainer before a step.
   'learningRate',
   'beta1',
   'beta2',
@@ -15,16 +14,9 @@ export const scalarSlots = [
   'momentum',
   'maxNorm', // +Infinity switches clipping off
   'lossDenominator', // labels counted in the whole step, over all micro-batches
-  // Written by programs.
-  'loss',
-  'squaredNorm',
-  'gradientNorm',
-  'clipFactor',
-  'finite', // 1 when the gradient norm is finite, else 0: the condition of every update
-  // int32: the Philox key and the step that the counter carries.
-  'seedLow',
-  'seedHigh',
-  'randomStep',
 ] as const;
 
 export type ScalarSlot = (typeof scalarSlots)[number];
+
+/** The int32 words of the `random` operand: the Philox key and the step that its counter carries. */
+export const randomWords = ['seedLow', 'seedHigh', 'randomStep'] as const;

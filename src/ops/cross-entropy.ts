@@ -1,0 +1,40 @@
+/**
+ * Softmax and cross-entropy in one (Goodfellow et al. 2016, section 6.2.2.3).
+ *
+ *     loss = Σᵢ −log softmax(xᵢ)[labelᵢ] / denominator
+ *     dxᵢ  = (softmax(xᵢ) − onehot(labelᵢ)) / denominator
+ *
+ * The gradient is one more pass over values that the loss needs anyway, so one instruction computes both.
+ */
+import { matchShapes, ShapeError } from '../graph/errors.js';
+import { call } from '../graph/graph.js';
+import type { Tensor } from '../graph/tensor.js';
+import { computed } from './copy.js';
+import { scaleBy } from './elementwise.js';
+
+/** The label of a position that does not count. */
+export const IGNORED_LABEL = -100;
+
+/**
+ * The loss [1] of logits [N, V] against labels [N] (i32; −100 is ignored), divided by `denominator` [1]: the number of labels that
+ * count, for a mean.
+ * @throws ShapeError
+ */
+export function crossEntropy(logits: Tensor, labels: Tensor, denominator: Tensor): Tensor {
+  const { N, V } = matchShapes('crossEntropy', {
+    logits: [logits, ['N', 'V']],
+    labels: [labels, ['N']],
+    denominator: [denominator, [1]],
+  });
+  if (labels.type !== 'i32') throw new ShapeError('crossEntropy', 'labels', 'of type i32', labels);
+  return logits.graph.node({
+    op: 'crossEntropy',
+    inputs: { logits },
+    outputs: { rowLoss: { shape: [N] }, dLogits: { shape: [N, V] }, loss: { shape: [1] } },
+    calls: (out) => [
+      call('softmaxCrossEntropy', { logits, labels, denominator, rowLoss: out.rowLoss, dLogits: out.dLogits }, { N, V }),
+      call('sum', { x: out.rowLoss, y: out.loss }, { n: N }),
+    ],
+    gradient: ({ loss: dLoss }, { dLogits }) => ({ to: { logits: dLoss && computed(() => scaleBy(dLogits, dLoss)) } }),
+  }).loss;
+}

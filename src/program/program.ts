@@ -1,0 +1,54 @@
+/** A planned program: calls whose operands have places, ready to be linked to addresses. Immutable. */
+import { workspaceOf } from './cost.js';
+import { type AnyCall, encode } from './encode.js';
+import type { DataType, Variable } from './variable.js';
+
+/** Where a tensor lives: in a variable, or in the transient arena that all programs of an engine share. */
+export type Place =
+  | { readonly variable: Variable; readonly offset: number }
+  | { readonly variable?: undefined; readonly offset: number };
+
+/** A tensor that is copied in before a run or copied out after it. */
+export interface Port {
+  readonly place: Place;
+  readonly shape: readonly number[];
+  readonly type: DataType;
+}
+
+export interface PlannedCall extends AnyCall<Place> {
+  /** The module path that asked for it, such as `lstm.l0`; `grad.` before it in the backward sweep. */
+  readonly label: string;
+}
+
+export class Program {
+  /** Executor-private elements the largest call may use. */
+  readonly workspaceElements: number;
+
+  constructor(
+    readonly calls: readonly PlannedCall[],
+    readonly inputs: ReadonlyMap<string, Port>,
+    readonly outputs: ReadonlyMap<string, Port>,
+    /** Elements of the transient arena it uses. */
+    readonly transientElements: number,
+  ) {
+    this.workspaceElements = calls.reduce((most, call) => Math.max(most, workspaceOf(call)), 0);
+  }
+
+  /** The program's words for a transient arena that starts at element `transientBase`. */
+  link(transientBase: number): Int32Array {
+    return encode(
+      this.calls.map(({ instruction, operands, dims, scalars }) => ({
+        instruction,
+        operands: Object.fromEntries(
+          Object.entries(operands).map(([name, place]) => [name, place && addressOf(place, transientBase)]),
+        ),
+        dims,
+        scalars,
+      })),
+    );
+  }
+}
+
+/** The heap element a place starts at. */
+export const addressOf = ({ variable, offset }: Place, transientBase: number): number =>
+  (variable === undefined ? transientBase : variable.address) + offset;
