@@ -1,4 +1,7 @@
-/** The C++ header derived from the instruction list. */
+/**
+ * The C++ header derived from the instruction list. Its functions have internal linkage: each file gets its own copy, compiled
+ * for its own ISA.
+ */
 import { faults } from '../check.js';
 import { fingerprint, HEADER_WORDS, recordWords } from '../encode.js';
 import { codeOf, instructionNames, specOf } from '../instructions.js';
@@ -16,13 +19,14 @@ struct ${capital(name)} {
 ${operands.map(([operand, its]) => `  ${type(its)} ${operand};${its.optional ? '  // may be null' : ''}\n`).join('')}${dims
     .map(([dim]) => `  int32_t ${dim};\n`)
     .join('')}${scalars.map(([scalar]) => `  float ${scalar};\n`).join('')}
-  static ${capital(name)} decode(const int32_t* words, float* heap) {
-    ${capital(name)} record;
-${operands.map(([operand, its, word]) => `    record.${operand} = operandAt<${its.type === 'i32' ? 'int32_t' : 'float'}>(words[${word}], heap);\n`).join('')}${dims
-    .map(([dim, word]) => `    record.${dim} = words[${word}];\n`)
-    .join('')}${scalars.map(([scalar, word]) => `    record.${scalar} = floatAt(words[${word}]);\n`).join('')}    return record;
-  }
 };
+
+static inline ${capital(name)} decode${capital(name)}([[maybe_unused]] const int32_t* words, float* heap) {
+  ${capital(name)} record;
+${operands.map(([operand, its, word]) => `  record.${operand} = operandAt<${its.type === 'i32' ? 'int32_t' : 'float'}>(words[${word}], heap);\n`).join('')}${dims
+    .map(([dim, word]) => `  record.${dim} = words[${word}];\n`)
+    .join('')}${scalars.map(([scalar, word]) => `  record.${scalar} = floatAt(words[${word}]);\n`).join('')}  return record;
+}
 `;
 }
 
@@ -63,15 +67,15 @@ enum Slot : int32_t {
 ${scalarSlots.map((slot, index) => `  SLOT_${slot} = ${index},\n`).join('')}};
 
 template <class T>
-inline T* operandAt(int32_t offset, float* heap) {
+static inline T* operandAt(int32_t offset, float* heap) {
   return offset == ABSENT ? nullptr : reinterpret_cast<T*>(heap + static_cast<uint32_t>(offset));
 }
-inline float floatAt(int32_t word) {
+static inline float floatAt(int32_t word) {
   float value;
   std::memcpy(&value, &word, sizeof value);
   return value;
 }
-inline bool fits(int32_t offset, double extent, double heapElements) {
+static inline bool fits(int32_t offset, double extent, double heapElements) {
   return static_cast<double>(static_cast<uint32_t>(offset)) + extent <= heapElements;
 }
 ${layouts.map(cppRecord).join('')}
@@ -81,7 +85,7 @@ struct RecordFault {
 };
 
 /// Checks one record whose words are all there against a heap of \`heapElements\` 4-byte elements.
-inline RecordFault checkRecord(const int32_t* words, double heapElements) {
+static inline RecordFault checkRecord(const int32_t* words, double heapElements) {
   switch (words[0]) {
 ${layouts.map(cppCheck).join('')}    default:
       return {Fault::instruction, 0};
@@ -89,14 +93,14 @@ ${layouts.map(cppCheck).join('')}    default:
 }
 
 /// Words of a record with this code, or 0 for an unknown code.
-inline int32_t recordWords(int32_t code) {
+static inline int32_t recordWords(int32_t code) {
   switch (code) {
 ${layouts.map(({ name }) => `    case ${codeOf(name)}: return ${recordWords(name)};\n`).join('')}    default: return 0;
   }
 }
 
 /// Elements of executor-private memory that a checked record may use.
-inline double workspaceElements(const int32_t* words) {
+static inline double workspaceElements(const int32_t* words) {
   switch (words[0]) {
 ${layouts
   .filter(({ name }) => specOf(name).workspace !== undefined)
@@ -108,19 +112,9 @@ ${layouts
   }
 }
 
-/// Calls \`kernels.name(record)\` for a checked record; \`kernels\` has one overload-free member function for each instruction.
-template <class Kernels>
-inline void dispatch(const int32_t* words, float* heap, Kernels& kernels) {
-  switch (words[0]) {
-${layouts
-  .map(({ name }) => `    case ${codeOf(name)}: return kernels.${name}_(${capital(name)}::decode(words, heap));\n`)
-  .join('')}    default: return;
-  }
-}
-
-/// One line for each instruction: X(name, Record).
+/// One line for each instruction: X(code, name, Record).
 #define SEQGRAD_INSTRUCTIONS(X) \\
-${layouts.map(({ name }) => `  X(${name}, ${capital(name)})`).join(' \\\n')}
+${layouts.map(({ name }) => `  X(${codeOf(name)}, ${name}, ${capital(name)})`).join(' \\\n')}
 
 }  // namespace seqgrad
 `;

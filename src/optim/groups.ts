@@ -1,0 +1,40 @@
+/** Parameter groups as data: which parameters decay, learn at another rate, or stay as they are. */
+import type { Arena } from '../program/variable.js';
+
+/** Settings for the parameters whose name matches. */
+export interface ParameterGroup {
+  /** Matched against parameter names, such as `lstm.weight_hh_l0`. The first group that matches counts. */
+  readonly match: RegExp;
+  /** Multiplies the learning rate. Default 1. */
+  readonly rateFactor?: number;
+  /** Default: the trainer's weight decay. */
+  readonly weightDecay?: number;
+  /** Gets no gradient and does not change. Default false. */
+  readonly frozen?: boolean;
+}
+
+export interface SegmentTable {
+  /** Rows of offset, length, group, frozen, one for each parameter. */
+  readonly segments: Int32Array;
+  /** Rows of rate factor, weight decay. */
+  readonly groups: Float32Array;
+  /** Names of the parameters that are not trained. */
+  readonly frozen: ReadonlySet<string>;
+}
+
+/** The tables that the optimizer instructions read. Parameters that no group matches form a last group of their own. */
+export function segmentTable(parameters: Arena, groups: readonly ParameterGroup[], weightDecay: number): SegmentTable {
+  const all: readonly ParameterGroup[] = [...groups, { match: /^/ }];
+  const frozen = new Set<string>();
+  const rows = parameters.variables.flatMap(({ name, offset, elements }) => {
+    const index = all.findIndex(({ match }) => match.test(name));
+    const isFrozen = all[index]?.frozen === true;
+    if (isFrozen) frozen.add(name);
+    return [offset, elements, index, Number(isFrozen)];
+  });
+  return {
+    segments: Int32Array.from(rows),
+    groups: Float32Array.from(all.flatMap((group) => [group.rateFactor ?? 1, group.weightDecay ?? weightDecay])),
+    frozen,
+  };
+}

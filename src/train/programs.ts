@@ -1,0 +1,30 @@
+/** Programs by what they were traced for, the least recently used given up first. */
+import { plan } from '../graph/plan.js';
+import { Graph } from '../graph/graph.js';
+import type { Program } from '../program/program.js';
+
+/** Enough for the shapes, modes and probes of one training run. */
+const CAPACITY = 64;
+
+export class ProgramCache {
+  readonly #programs = new Map<string, Program>();
+  /** Time spent tracing and planning so far. */
+  planningMilliseconds = 0;
+
+  /** The program of a key, traced and planned where it is not known. */
+  get(key: string, trace: (graph: Graph) => void): Program {
+    let program = this.#programs.get(key);
+    if (program === undefined) {
+      const start = performance.now();
+      const graph = new Graph();
+      trace(graph);
+      program = plan(graph);
+      this.planningMilliseconds += performance.now() - start;
+    }
+    this.#programs.delete(key);
+    this.#programs.set(key, program);
+    const [oldest] = this.#programs.keys();
+    if (this.#programs.size > CAPACITY && oldest !== undefined) this.#programs.delete(oldest);
+    return program;
+  }
+}
