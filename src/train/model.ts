@@ -5,8 +5,7 @@ import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Mode } from '../nn/mode.js';
 import type { Parameters } from '../nn/parameters.js';
-import { slice } from '../ops/copy.js';
-import { full } from '../ops/copy.js';
+import { full, slice } from '../ops/copy.js';
 import { normal, uniform } from '../ops/random.js';
 import { randomWords, type ScalarSlot, scalarSlots } from '../program/scalars.js';
 import { Arena, type Variable } from '../program/variable.js';
@@ -31,25 +30,26 @@ export interface Network {
 const INITIAL_STREAM = 2 ** 20;
 
 export class Model<N extends Network = Network> {
+  readonly engine: Engine;
   readonly programs = new ProgramCache();
   readonly #controls = new Arena('controls');
   readonly scalars = this.#controls.add('scalars', [scalarSlots.length]);
   readonly random = this.#controls.add('random', [randomWords.length], 'i32');
   readonly #states = new Map<string, Arena>();
 
-  private constructor(
+  constructor(
     readonly network: N,
-    readonly engine: Engine,
-  ) {}
+    backend: Backend,
+  ) {
+    this.engine = new Engine(backend);
+  }
 
   /**
-   * Puts a network into a new engine; all parameters are 0.
+   * Gives the parameters their memory; all are 0 then.
    * @throws OutOfMemoryError naming the bytes it would take.
    */
-  static async create<N extends Network>(network: N, backend: Backend): Promise<Model<N>> {
-    const model = new Model(network, new Engine(backend));
-    await model.engine.place(network.parameters.arena, model.#controls);
-    return model;
+  allocate(): Promise<void> {
+    return this.engine.place(this.network.parameters.arena, this.#controls);
   }
 
   /** Draws initial parameters; the same seed gives the same ones on every backend. */

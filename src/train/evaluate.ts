@@ -1,0 +1,44 @@
+/** Evaluation: the mean loss over batches, with no gradient, no dropout and no change of the model. */
+import type { Batch } from './trainer.js';
+import type { Model } from './model.js';
+
+export interface Evaluation {
+  /** Mean over all labels, in nats. */
+  readonly loss: number;
+  /** exp(loss) */
+  readonly perplexity: number;
+  /** Labels that counted. */
+  readonly labels: number;
+}
+
+/** Evaluates a model on batches; the state carried from batch to batch is not the one that training carries. */
+export async function evaluate(
+  model: Model,
+  batches: Iterable<Batch> | AsyncIterable<Batch>,
+  { signal }: { readonly signal?: AbortSignal | undefined } = {},
+): Promise<Evaluation> {
+  let total = 0;
+  let labels = 0;
+  for await (const batch of batches) {
+    if (signal?.aborted) break;
+    const state = await model.state('evaluation state', batch.batch);
+    const program = model.programs.get(`evaluate ${batch.time} × ${batch.batch}`, (graph) => {
+      const { loss, next } = model.network.loss(graph, batch, state, model.scalar(graph, 'lossDenominator'), {});
+      graph.output('loss', loss);
+      for (const [index, variable] of state.variables.entries()) {
+        const value = next[index];
+        if (value !== undefined) graph.assign(variable, value);
+      }
+    });
+    const count = Math.max(1, batch.labelCount);
+    const { loss } = await model.engine.use((session) => {
+      if (batch.first) session.clear(state);
+      model.writeScalars(session, { lossDenominator: count });
+      return session.run(program, batch.inputs);
+    });
+    total += (loss?.[0] as number) * count;
+    labels += batch.labelCount;
+  }
+  const loss = total / labels;
+  return { loss, perplexity: Math.exp(loss), labels };
+}
