@@ -1,0 +1,20 @@
+#!/usr/bin/env node
+/** The `seqgrad` command: a registry of subcommands, one file each. */
+import { Command } from 'commander';
+import { fail } from './command.js';
+import { defineDoctor } from './doctor.js';
+import { defineEvaluate } from './evaluate.js';
+import { defineGenerate } from './generate.js';
+import { defineGrad } from './grad.js';
+import { packageVersion } from './package.js';
+import { defineTrain } from './train.js';
+
+const program = new Command('seqgrad')
+  .description('Train sequence models inside Node, on native SIMD or WASM, and read every gradient.')
+  .version(packageVersion())
+  .configureHelp({ sortSubcommands: false })
+  .showHelpAfterError('(add --help for the options)');
+
+for (const define of [defineTrain, defineGenerate, defineEvaluate, defineGrad, defineDoctor]) define(program);
+
+await program.parseAsync().catch(fail);

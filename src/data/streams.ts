@@ -1,0 +1,102 @@
+/**
+ * Windows of contiguous streams, for truncated backpropagation through time with carried state.
+ *
+ * The tokens are cut into `batch` (B) equally long streams, row b of every batch reading stream b. Window w holds the positions
+ * w·T … w·T + T − 1 of each stream, and a label is the token after its input; so row b of window w + 1 goes on exactly where row b
+ * of window w ended, and the recurrent state can be carried from one to the next.
+ */
+import { DataError } from './errors.js';
+
+export interface StreamOptions {
+  /** Streams side by side, B. */
+  readonly batch: number;
+  /** Time steps of a window, T. */
+  readonly window: number;
+}
+
+export interface Window {
+  /** Input tokens, time-major [T, B]. */
+  readonly inputs: Int32Array<ArrayBuffer>;
+  /** The token that follows each input, [T, B]. */
+  readonly labels: Int32Array<ArrayBuffer>;
+  /** Time steps; less than asked for only in the last window of {@link evaluationWindows}. */
+  readonly steps: number;
+  /** Whether the streams begin here, so that the state must start anew. */
+  readonly first: boolean;
+}
+
+function checkOptions({ batch, window }: StreamOptions): void {
+  for (const [name, value] of Object.entries({ batch, window })) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new DataError(`Expected \`${name}\` to be a whole number from 1 but received ${value}`);
+    }
+  }
+}
+
+/** Length of each stream in inputs: every input has its label, so one token is left at the end. */
+function streamLength(tokens: Int32Array, batch: number): number {
+  return Math.floor((tokens.length - 1) / batch);
+}
+
+function windowAt(tokens: Int32Array, batch: number, start: number, steps: number): Window {
+  const stream = streamLength(tokens, batch);
+  const inputs = new Int32Array(steps * batch);
+  const labels = new Int32Array(steps * batch);
+  for (let t = 0; t < steps; t++) {
+    for (let b = 0; b < batch; b++) {
+      const position = b * stream + start + t;
+      inputs[t * batch + b] = tokens[position] as number;
+      labels[t * batch + b] = tokens[position + 1] as number;
+    }
+  }
+  return { inputs, labels, steps, first: start === 0 };
+}
+
+/**
+ * Full windows (the rest of a stream that fills no window is left out) in one pass over the tokens.
+ * @throws DataError if the text is shorter than one window, saying how many characters it takes and what to lower.
+ */
+export function windowsPerPass(tokens: Int32Array, { batch, window }: StreamOptions): number {
+  checkOptions({ batch, window });
+  const count = Math.floor(streamLength(tokens, batch) / window);
+  if (count < 1) {
+    const needed = `${batch * window + 1} characters (batch ${batch} · window ${window} + 1)`;
+    throw new DataError(
+      `Expected a text of at least ${needed} but received ${tokens.length}: lower \`batch\` or \`window\``,
+    );
+  }
+  return count;
+}
+
+/**
+ * Windows for training, pass after pass without end, all full.
+ * @param from the window to begin with, counted from 0 over all passes: where an interrupted training goes on.
+ * @throws DataError as {@link windowsPerPass}
+ */
+export function* trainingWindows(
+  tokens: Int32Array,
+  { batch, window }: StreamOptions,
+  from = 0,
+): Generator<Window, never, void> {
+  const count = windowsPerPass(tokens, { batch, window });
+  for (let index = from; ; index++) yield windowAt(tokens, batch, (index % count) * window, window);
+}
+
+/**
+ * Windows for one pass in which every stream is predicted to its end: the last window may be shorter.
+ * @throws DataError if there is not even one token to predict in each stream.
+ */
+export function* evaluationWindows(
+  tokens: Int32Array,
+  { batch, window }: StreamOptions,
+): Generator<Window, void, void> {
+  checkOptions({ batch, window });
+  const stream = streamLength(tokens, batch);
+  if (stream < 1) {
+    const needed = `${batch + 1} characters (batch ${batch} + 1)`;
+    throw new DataError(`Expected a text of at least ${needed} but received ${tokens.length}: lower \`batch\``);
+  }
+  for (let start = 0; start < stream; start += window) {
+    yield windowAt(tokens, batch, start, Math.min(window, stream - start));
+  }
+}

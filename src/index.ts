@@ -1,0 +1,20 @@
+/** The public names of seqgrad. */
+export { type Backend, type BackendName, type Numerics, OutOfMemoryError } from './backends/executor.js';
+export { BackendError, type BackendOptions, loadBackend } from './backends/select.js';
+export { DataError } from './data/errors.js';
+export { CharacterVocabulary } from './data/vocabulary.js';
+export { FileError, FormatError } from './formats/errors.js';
+export { ShapeError } from './graph/errors.js';
+export {
+  type GenerateOptions,
+  LstmLanguageModel,
+  type LstmLanguageModelOptions,
+  type WindowOptions,
+} from './models/language-model.js';
+export type { SamplingOptions } from './models/sampling.js';
+export type { ParameterGroup } from './optim/groups.js';
+export type { AdamWOptions, OptimizerOptions, SgdOptions } from './optim/optimizer.js';
+export { OptionError } from './program/options.js';
+export type { Evaluation } from './train/evaluate.js';
+export { type MemoryPlan, planMemory } from './train/memory.js';
+export { type Batch, NonFiniteError, Trainer, type TrainerOptions, type TrainingStep } from './train/trainer.js';

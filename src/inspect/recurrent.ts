@@ -1,0 +1,164 @@
+/**
+ * Vector–Jacobian products of a recurrent layer stack, every value and gradient by name: what `seqgrad grad` computes, as a function
+ * of arrays. Names and shapes are those of docs/gradient-exchange.md: batch first, PyTorch parameter names.
+ */
+import { Engine, type Result } from '../backends/engine.js';
+import type { Backend } from '../backends/executor.js';
+import { differentiate } from '../graph/differentiate.js';
+import { Graph } from '../graph/graph.js';
+import { plan } from '../graph/plan.js';
+import type { Tensor } from '../graph/tensor.js';
+import { Lstm, type LstmConfig } from '../nn/lstm.js';
+import { Parameters } from '../nn/parameters.js';
+
+/** A named array. */
+export interface NamedArray {
+  readonly shape: readonly number[];
+  readonly values: Float32Array | Float64Array | Int32Array;
+}
+
+export type NamedArrays = ReadonlyMap<string, NamedArray>;
+
+/** The shapes of everything `recurrentGradients` takes; names that may be left out are optional. */
+export interface RecurrentShapes {
+  readonly required: ReadonlyMap<string, readonly number[]>;
+  readonly optional: ReadonlyMap<string, readonly number[]>;
+}
+
+/** Tensors of a layer stack for B rows of T steps. */
+export function recurrentShapes(config: LstmConfig, { batch: B, time: T }: { batch: number; time: number }): RecurrentShapes {
+  const directions = config.bidirectional ? 2 : 1;
+  const H = config.hiddenSize;
+  const states = [config.layers * directions, B, H];
+  const { arena } = parametersOf(config).parameters;
+  return {
+    required: new Map([
+      ...arena.variables.map(({ name, shape }) => [name, shape] as const),
+      ['input.x', [B, T, config.inputSize]],
+    ]),
+    optional: new Map([
+      ['input.h0', states],
+      ['input.c0', states],
+      ['input.lengths', [B]],
+      ['upstream.output', [B, T, directions * H]],
+      ['upstream.h_n', states],
+      ['upstream.c_n', states],
+    ]),
+  };
+}
+
+function parametersOf(config: LstmConfig): { parameters: Parameters; lstm: Lstm } {
+  const parameters = new Parameters();
+  return { parameters, lstm: new Lstm(parameters.scope, config) };
+}
+
+/** Swaps the first two axes: batch first to time first and back. */
+export function swapFirstAxes<A extends NamedArray['values']>({ shape, values }: { shape: readonly number[]; values: A }): A {
+  const [first = 1, second = 1] = shape;
+  const inner = values.length / Math.max(1, first * second);
+  const swapped = values.slice() as A;
+  for (let i = 0; i < first; i++) {
+    for (let j = 0; j < second; j++) {
+      swapped.set(values.subarray((i * second + j) * inner, (i * second + j + 1) * inner), (j * first + i) * inner);
+    }
+  }
+  return swapped;
+}
+
+/**
+ * Outputs and gradients of an LSTM stack: `output.*`, `grad.*`, and with `inspect` `inspect.*` and `inspect.grad.*`.
+ * @param tensors as {@link recurrentShapes} says; a missing upstream gradient is zero
+ */
+export async function recurrentGradients(
+  config: LstmConfig,
+  tensors: NamedArrays,
+  { backend, inspect }: { readonly backend: Backend; readonly inspect: boolean },
+): Promise<Map<string, NamedArray>> {
+  const { parameters, lstm } = parametersOf(config);
+  const [B = 0, T = 0] = tensors.get('input.x')?.shape ?? [];
+  const H = config.hiddenSize;
+  const engine = new Engine(backend);
+  await engine.place(parameters.arena);
+  const inputs: Record<string, NamedArray['values']> = {};
+  const graph = new Graph();
+
+  /** An input of the graph for a tensor of the file, if it is there. */
+  const input = (name: string, shape: readonly number[], values: (array: NamedArray) => NamedArray['values']): Tensor | undefined => {
+    const array = tensors.get(name);
+    if (array === undefined) return undefined;
+    inputs[name] = values(array);
+    return graph.input(name, shape, name === 'input.lengths' ? 'i32' : 'f32');
+  };
+  /** One input for each layer and direction of a stacked state. */
+  const states = (name: string): Tensor[] => {
+    const array = tensors.get(name);
+    if (array === undefined) return [];
+    return Array.from({ length: config.layers * lstm.directions }, (_, index) => {
+      const key = `${name}.${index}`;
+      inputs[key] = array.values.slice(index * B * H, (index + 1) * B * H);
+      return graph.input(key, [B, H]);
+    });
+  };
+
+  const x = input('input.x', [T, B, config.inputSize], swapFirstAxes) as Tensor;
+  const h0 = states('input.h0');
+  const c0 = states('input.c0');
+  const lengths = input('input.lengths', [B], ({ values }) => values);
+  const { output, last } = lstm.forward(x, { h: h0, c: c0 }, lengths, {});
+
+  const from = new Map<Tensor, Tensor>();
+  const dOutput = input('upstream.output', [T, B, lstm.directions * H], swapFirstAxes);
+  if (dOutput !== undefined) from.set(output, dOutput);
+  for (const [name, values] of [['upstream.h_n', last.h], ['upstream.c_n', last.c]] as const) {
+    for (const [index, upstream] of states(name).entries()) from.set(values[index] as Tensor, upstream);
+  }
+
+  const { variables } = parameters.arena;
+  const read = new Map(variables.map((variable) => [variable.name, graph.read(variable)]));
+  const probes = inspect ? [...graph.probes] : [];
+  const to = [...read.values(), x, ...h0, ...c0, ...probes.map(([, { of }]) => of)];
+  const gradients = differentiate(graph, { from, to });
+
+  const results = new Map<string, { readonly shape: readonly number[]; readonly timeMajor: boolean; readonly parts: readonly string[] }>();
+  /** A result that the graph's outputs `parts` hold one after another; a part without a tensor is zero. */
+  const result = (name: string, shape: readonly number[], timeMajor: boolean, parts: readonly (Tensor | undefined)[]): void => {
+    const names = parts.map((part, index) => {
+      if (part !== undefined) graph.output(`${name}.${index}`, part);
+      return `${name}.${index}`;
+    });
+    results.set(name, { shape, timeMajor, parts: names });
+  };
+  const stacked = [config.layers * lstm.directions, B, H];
+  result('output.output', [B, T, lstm.directions * H], true, [output]);
+  result('output.h_n', stacked, false, last.h);
+  result('output.c_n', stacked, false, last.c);
+  for (const { name, shape } of variables) result(`grad.${name}`, shape, false, [gradients.get(read.get(name) as Tensor)]);
+  result('grad.input.x', [B, T, config.inputSize], true, [gradients.get(x)]);
+  for (const [name, tensorsOf] of [['h0', h0], ['c0', c0]] as const) {
+    if (tensorsOf.length > 0) result(`grad.input.${name}`, stacked, false, tensorsOf.map((tensor) => gradients.get(tensor)));
+  }
+  for (const [name, { of, select }] of probes) {
+    const gradient = gradients.get(of);
+    result(`inspect.${name}`, [B, T, H], true, [select(of)]);
+    result(`inspect.grad.${name}`, [B, T, H], true, [gradient && select(gradient)]);
+  }
+
+  const outputs = await engine.use(async (session) => {
+    for (const variable of variables) session.write(variable, (tensors.get(variable.name) as NamedArray).values);
+    return session.run(plan(graph), inputs);
+  });
+  return new Map([...results].map(([name, its]) => [name, collect(its, outputs, engine.elementBytes)]));
+}
+
+function collect(
+  { shape, timeMajor, parts }: { shape: readonly number[]; timeMajor: boolean; parts: readonly string[] },
+  outputs: Readonly<Record<string, Result>>,
+  elementBytes: number,
+): NamedArray {
+  const size = shape.reduce((product, each) => product * each, 1);
+  const values = elementBytes === 8 ? new Float64Array(size) : new Float32Array(size);
+  for (const [index, part] of parts.entries()) values.set(outputs[part] ?? [], (index * size) / parts.length);
+  if (!timeMajor) return { shape, values };
+  const [B = 1, T = 1, ...rest] = shape;
+  return { shape, values: swapFirstAxes({ shape: [T, B, ...rest], values }) };
+}
