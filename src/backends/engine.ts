@@ -37,7 +37,11 @@ export interface Session {
   trace(
     program: Program,
     inputs: Readonly<Record<string, Values>>,
-    after: (call: PlannedCall, elementsOf: (place: Place, elements: number) => Result, milliseconds: number) => boolean | void,
+    after: (
+      call: PlannedCall,
+      elementsOf: (place: Place, elements: number) => Result,
+      milliseconds: number,
+    ) => 'go on' | 'stop',
   ): Promise<void>;
 }
 
@@ -45,7 +49,10 @@ export class Engine {
   readonly #heap: Heap;
   readonly #executor: Executor;
   readonly #arenas: Arena[] = [];
-  readonly #loaded = new WeakMap<Program, { readonly end: number; readonly base: number; readonly program: LoadedProgram }>();
+  readonly #loaded = new WeakMap<
+    Program,
+    { readonly end: number; readonly base: number; readonly program: LoadedProgram }
+  >();
   #persistentEnd = RESERVED_ELEMENTS;
   #transientElements = 0;
   #queue: Promise<unknown> = Promise.resolve();
@@ -116,6 +123,7 @@ export class Engine {
     await this.use((session) =>
       session.trace(program, inputs, (call, _elementsOf, milliseconds) => {
         times.push({ call, milliseconds, flops: flopsOf(call), bytes: bytesOf(call) });
+        return 'go on';
       }),
     );
     return times;
@@ -138,8 +146,9 @@ export class Engine {
         const start = performance.now();
         await loaded.run(index, index + 1);
         const milliseconds = performance.now() - start;
-        const elementsOf = (place: Place, elements: number): Result => this.#read(addressOf(place, base), elements, 'f32');
-        if (after(call, elementsOf, milliseconds) === false) return;
+        const elementsOf = (place: Place, elements: number): Result =>
+          this.#read(addressOf(place, base), elements, 'f32');
+        if (after(call, elementsOf, milliseconds) === 'stop') return;
       }
     },
   };
@@ -184,13 +193,18 @@ export class Engine {
   }
 
   #readPort({ place, shape, type }: Port, base: number): Result {
-    return this.#read(addressOf(place, base), shape.reduce((product, size) => product * size, 1), type);
+    return this.#read(
+      addressOf(place, base),
+      shape.reduce((product, size) => product * size, 1),
+      type,
+    );
   }
 
   #writeInputs(program: Program, inputs: Readonly<Record<string, Values>>, base: number): void {
     for (const [name, { place, shape, type }] of program.inputs) {
       const values = inputs[name];
-      if (values === undefined) throw new TypeError(`Expected input \`${name}\` [${shape.join(', ')}] but received none`);
+      if (values === undefined)
+        throw new TypeError(`Expected input \`${name}\` [${shape.join(', ')}] but received none`);
       const elements = shape.reduce((product, size) => product * size, 1);
       this.#write(addressOf(place, base), { elements, type }, values, `input \`${name}\` [${shape.join(', ')}]`);
     }

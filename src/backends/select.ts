@@ -26,8 +26,13 @@ export class BackendError extends Error {
   readonly code = 'ERR_SEQGRAD_BACKEND';
   override readonly name = 'BackendError';
 
-  constructor(asked: string, readonly attempts: readonly Attempt[]) {
-    super(`Expected ${asked} to load but\n${attempts.map(({ backend, cause }) => `  ${backend}: ${cause}`).join('\n')}`);
+  constructor(
+    asked: string,
+    readonly attempts: readonly Attempt[],
+  ) {
+    super(
+      `Expected ${asked} to load but\n${attempts.map(({ backend, cause }) => `  ${backend}: ${cause}`).join('\n')}`,
+    );
   }
 }
 
@@ -55,11 +60,11 @@ const rules = {
 /** The options that environment variables give. */
 function fromEnvironment(): BackendOptions {
   const environment = globalThis.process?.env ?? {};
-  const threads = environment['SEQGRAD_THREADS'];
+  const threads = environment.SEQGRAD_THREADS;
   const given = {
-    backend: environment['SEQGRAD_BACKEND'],
-    isa: environment['SEQGRAD_ISA'],
-    numerics: environment['SEQGRAD_NUMERICS'],
+    backend: environment.SEQGRAD_BACKEND,
+    isa: environment.SEQGRAD_ISA,
+    numerics: environment.SEQGRAD_NUMERICS,
     threads: threads === undefined || threads === '' ? undefined : Number(threads),
   };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined && value !== ''));
@@ -68,7 +73,8 @@ function fromEnvironment(): BackendOptions {
 type Load = (options: BackendOptions, reason: string) => Promise<Backend>;
 
 const loaders: Readonly<Record<BackendName, Load>> = {
-  native: async ({ isa, numerics }, reason) => nativeBackend({ isa: isa ?? 'auto', numerics: numerics ?? 'fast', reason }),
+  native: async ({ isa, numerics }, reason) =>
+    nativeBackend({ isa: isa ?? 'auto', numerics: numerics ?? 'fast', reason }),
   wasm: ({ isa, numerics = 'fast', wasm }, reason) =>
     wasmBackend({
       numerics,
@@ -90,7 +96,9 @@ export async function loadBackend(options: BackendOptions = {}): Promise<Backend
   const { backend = 'auto', isa } = merged;
   const able = order.filter((name) => isa === undefined || isas[name].includes(isa));
   if (backend !== 'auto' && !able.includes(backend)) {
-    throw new OptionError(`loadBackend: Expected \`isa\` of ${backend} to be one of ${isas[backend].join(', ')} but received ${isa}`);
+    throw new OptionError(
+      `loadBackend: Expected \`isa\` of ${backend} to be one of ${isas[backend].join(', ')} but received ${isa}`,
+    );
   }
   const attempts: Attempt[] = [];
   for (const name of backend === 'auto' ? able : [backend]) {

@@ -1,5 +1,5 @@
 /** What every command shares: the options that choose a backend, values of options, and how errors are shown. */
-import { Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError } from 'commander';
 import type { Backend } from '../backends/executor.js';
 import { type BackendOptions, loadBackend } from '../backends/select.js';
 
@@ -18,10 +18,14 @@ export const numberOption =
   (text: string): number => {
     const value = number(text);
     const fits =
-      (from === undefined || value >= from) && (below === undefined || value < below) && (!whole || Number.isSafeInteger(value));
+      (from === undefined || value >= from) &&
+      (below === undefined || value < below) &&
+      (!whole || Number.isSafeInteger(value));
     if (fits) return value;
     const range = `${whole ? 'a whole number' : 'a number'}${from === undefined ? '' : ` from ${from}`}`;
-    throw new InvalidArgumentError(`Expected ${range}${below === undefined ? '' : ` to below ${below}`} but received ${text}.`);
+    throw new InvalidArgumentError(
+      `Expected ${range}${below === undefined ? '' : ` to below ${below}`} but received ${text}.`,
+    );
   };
 
 /** Parses an option's value as a number above 0. */
@@ -32,7 +36,10 @@ export const positive = (text: string): number => {
 };
 
 /** Collects the values of an option that may be given several times. */
-export const several = (value: string, previous: readonly string[] | undefined): string[] => [...(previous ?? []), value];
+export const several = (value: string, previous: readonly string[] | undefined): string[] => [
+  ...(previous ?? []),
+  value,
+];
 
 /** Adds `--backend`, `--isa`, `--numerics` and `--threads`. */
 export function withBackend(command: Command): Command {
@@ -60,5 +67,8 @@ function isForUsers(error: unknown): error is Error {
 export function fail(error: unknown): void {
   process.exitCode = 1;
   if (isForUsers(error)) process.stderr.write(`seqgrad: ${error.message}\n`);
-  else process.stderr.write(`seqgrad: unexpected error, please report it\n${error instanceof Error ? error.stack : String(error)}\n`);
+  else
+    process.stderr.write(
+      `seqgrad: unexpected error, please report it\n${error instanceof Error ? error.stack : String(error)}\n`,
+    );
 }

@@ -27,7 +27,12 @@ async function candidates(): Promise<Candidate[]> {
     usable: cause === undefined,
     cause: cause ?? 'this engine validates it',
   }));
-  const reference = ['float32', 'float64'].map((isa) => ({ backend: 'reference', isa, usable: true, cause: 'plain JavaScript: slow, for checks' }));
+  const reference = ['float32', 'float64'].map((isa) => ({
+    backend: 'reference',
+    isa,
+    usable: true,
+    cause: 'plain JavaScript: slow, for checks',
+  }));
   return [...native, ...wasm, ...reference];
 }
 
@@ -40,7 +45,11 @@ async function doctor({ json, ...flags }: Flags): Promise<void> {
     v8: process.versions.v8,
     instruction_list: fingerprint,
   };
-  const machine = { platform: `${process.platform} ${process.arch}`, cpu: cpus()[0]?.model.trim() ?? 'unknown', cores: cpus().length };
+  const machine = {
+    platform: `${process.platform} ${process.arch}`,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+  };
   if (chosen instanceof Error) process.exitCode = 1;
   if (json === true || !process.stdout.isTTY) {
     const backend = chosen instanceof Error ? null : describe(chosen);
@@ -52,17 +61,27 @@ async function doctor({ json, ...flags }: Flags): Promise<void> {
     `seqgrad ${versions.seqgrad}, Node ${versions.node} (V8 ${versions.v8}), instruction list ${versions.instruction_list}`,
     `${machine.cpu}, ${machine.cores} cores, ${machine.platform}`,
     '',
-    ...tried.map(({ backend, isa, usable, cause }) => `  ${usable ? '✓' : '✗'} ${backend.padEnd(10)}${isa.padEnd(13)}${cause}`),
+    ...tried.map(
+      ({ backend, isa, usable, cause }) => `  ${usable ? '✓' : '✗'} ${backend.padEnd(10)}${isa.padEnd(13)}${cause}`,
+    ),
     '',
     chosen instanceof Error ? chosen.message : `chosen: ${nameOf(chosen)} (${chosen.reason})`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-const describe = ({ name, isa, numerics, threads, reason }: Backend): object => ({ name, isa, numerics, threads, reason });
+const describe = ({ name, isa, numerics, threads, reason }: Backend): object => ({
+  name,
+  isa,
+  numerics,
+  threads,
+  reason,
+});
 
 export function defineDoctor(program: Command): void {
-  withBackend(program.command('doctor').description('what runs here and why: every backend that was tried, and the one chosen'))
+  withBackend(
+    program.command('doctor').description('what runs here and why: every backend that was tried, and the one chosen'),
+  )
     .option('--json', 'one JSON object')
     .action(doctor);
 }

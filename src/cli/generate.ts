@@ -18,7 +18,14 @@ async function generate({ model: folder, ...flags }: Flags): Promise<void> {
   const model = await LstmLanguageModel.load(folder, { backend: await backendFrom(flags) });
   const { signal, restore } = onInterrupt('');
   process.stdout.write(prompt ?? '');
-  const options = { length, temperature, seed, signal, ...(prompt === undefined ? {} : { prompt }), ...(topK === undefined ? {} : { topK }) };
+  const options = {
+    length,
+    temperature,
+    seed,
+    signal,
+    ...(prompt === undefined ? {} : { prompt }),
+    ...(topK === undefined ? {} : { topK }),
+  };
   for await (const piece of model.generate(options)) process.stdout.write(piece);
   process.stdout.write('\n');
   restore();
@@ -29,7 +36,12 @@ export function defineGenerate(program: Command): void {
     .requiredOption('--model <folder>', 'folder of a trained model')
     .option('--prompt <text>', 'text to go on from')
     .option('--length <n>', 'characters to generate', numberOption({ from: 0, whole: true }), 400)
-    .option('--temperature <t>', 'below 1 safer, above 1 wilder, 0 always the likeliest', numberOption({ from: 0 }), 0.8)
+    .option(
+      '--temperature <t>',
+      'below 1 safer, above 1 wilder, 0 always the likeliest',
+      numberOption({ from: 0 }),
+      0.8,
+    )
     .option('--top-k <k>', 'draw only from the k likeliest characters', numberOption({ from: 1, whole: true }))
     .option('--seed <n>', 'the same seed gives the same text', numberOption({ from: 0, whole: true }), 1)
     .action(generate);

@@ -15,22 +15,38 @@ interface Flags extends BackendFlags {
   inspect?: boolean;
 }
 
-const KEYS = ['model_type', 'input_size', 'hidden_size', 'num_layers', 'bidirectional', 'batch_first', 'proj_size', 'nonlinearity'];
+const KEYS = [
+  'model_type',
+  'input_size',
+  'hidden_size',
+  'num_layers',
+  'bidirectional',
+  'batch_first',
+  'proj_size',
+  'nonlinearity',
+];
 
 /** The layer stack a model.json describes. @throws FileError, FormatError naming the field. */
 async function readConfig(path: string): Promise<LstmConfig> {
   const json = await readJson(path);
-  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw new FormatError(path, undefined, 'an object', JSON.stringify(json));
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw new FormatError(path, undefined, 'an object', JSON.stringify(json));
   const config = json as Record<string, unknown>;
   const expect = (name: string, expected: string, accepts: boolean): void => {
-    if (!accepts) throw new FormatError(path, undefined, `\`${name}\` to be ${expected}`, JSON.stringify(config[name]) ?? 'none');
+    if (!accepts)
+      throw new FormatError(path, undefined, `\`${name}\` to be ${expected}`, JSON.stringify(config[name]) ?? 'none');
   };
-  expect('model_type', '"lstm", the only one so far', config['model_type'] === 'lstm');
+  expect('model_type', '"lstm", the only one so far', config.model_type === 'lstm');
   for (const name of Object.keys(config)) {
-    if (!KEYS.includes(name)) throw new FormatError(path, undefined, `known fields${suggestion(name, KEYS)}`, `\`${name}\``);
+    if (!KEYS.includes(name))
+      throw new FormatError(path, undefined, `known fields${suggestion(name, KEYS)}`, `\`${name}\``);
   }
   const optional = (name: string, ...values: unknown[]): void =>
-    expect(name, values.map((value) => JSON.stringify(value)).join(' or '), config[name] === undefined || values.includes(config[name]));
+    expect(
+      name,
+      values.map((value) => JSON.stringify(value)).join(' or '),
+      config[name] === undefined || values.includes(config[name]),
+    );
   optional('bidirectional', true, false);
   optional('batch_first', true);
   optional('proj_size', 0);
@@ -38,8 +54,8 @@ async function readConfig(path: string): Promise<LstmConfig> {
   return {
     inputSize: wholeNumberIn(config, path, 'input_size'),
     hiddenSize: wholeNumberIn(config, path, 'hidden_size'),
-    layers: config['num_layers'] === undefined ? 1 : wholeNumberIn(config, path, 'num_layers'),
-    bidirectional: config['bidirectional'] === true,
+    layers: config.num_layers === undefined ? 1 : wholeNumberIn(config, path, 'num_layers'),
+    bidirectional: config.bidirectional === true,
   };
 }
 
@@ -49,17 +65,20 @@ async function readTensors(path: string, config: LstmConfig, wide: boolean): Pro
   try {
     const x = reader.info('input.x').shape;
     const [batch = 0, time = 0] = x;
-    if (x.length !== 3) throw new FormatError(path, 'input.x', `shape [B, T, ${config.inputSize}]`, `[${x.join(', ')}]`);
+    if (x.length !== 3)
+      throw new FormatError(path, 'input.x', `shape [B, T, ${config.inputSize}]`, `[${x.join(', ')}]`);
     const { required, optional } = recurrentShapes(config, { batch, time });
     const known = new Map([...required, ...optional]);
     const arrays = new Map<string, NamedArray>();
     for (const name of reader.tensors.keys()) {
-      if (!known.has(name)) throw new FormatError(path, name, `a name of this model${suggestion(name, [...known.keys()])}`, 'another');
+      if (!known.has(name))
+        throw new FormatError(path, name, `a name of this model${suggestion(name, [...known.keys()])}`, 'another');
     }
     for (const [name, shape] of known) {
       if (optional.has(name) && !reader.tensors.has(name)) continue;
       const found = reader.info(name).shape;
-      if (found.join() !== shape.join()) throw new FormatError(path, name, `shape [${shape.join(', ')}]`, `[${found.join(', ')}]`);
+      if (found.join() !== shape.join())
+        throw new FormatError(path, name, `shape [${shape.join(', ')}]`, `[${found.join(', ')}]`);
       arrays.set(name, { shape, values: await readValues(reader, name, wide) });
     }
     checkLengths(path, arrays.get('input.lengths'), time);
@@ -79,7 +98,8 @@ async function readValues(reader: SafetensorsReader, name: string, wide: boolean
 
 function checkLengths(path: string, lengths: NamedArray | undefined, time: number): void {
   const bad = lengths?.values.findIndex((length) => length < 0 || length > time) ?? -1;
-  if (bad >= 0) throw new FormatError(path, 'input.lengths', `lengths from 0 to ${time}`, `${lengths?.values[bad]} in row ${bad}`);
+  if (bad >= 0)
+    throw new FormatError(path, 'input.lengths', `lengths from 0 to ${time}`, `${lengths?.values[bad]} in row ${bad}`);
 }
 
 async function grad(flags: Flags): Promise<void> {
@@ -89,7 +109,10 @@ async function grad(flags: Flags): Promise<void> {
   const tensors = await readTensors(flags.tensors, config, wide);
   const results = await recurrentGradients(config, tensors, { backend, inspect: flags.inspect === true });
   const dtype = wide ? 'F64' : 'F32';
-  await writeSafetensors(flags.out, [...results].map(([name, { shape, values }]) => ({ name, dtype, shape, values })));
+  await writeSafetensors(
+    flags.out,
+    [...results].map(([name, { shape, values }]) => ({ name, dtype, shape, values })),
+  );
 }
 
 export function defineGrad(program: Command): void {

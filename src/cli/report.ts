@@ -19,7 +19,9 @@ export const formatBytes = (bytes: number): string => {
 };
 
 const formatSeconds = (seconds: number): string =>
-  seconds >= 60 ? `${Math.floor(seconds / 60)}m${String(Math.round(seconds % 60)).padStart(2, '0')}s` : `${Math.round(seconds)}s`;
+  seconds >= 60
+    ? `${Math.floor(seconds / 60)}m${String(Math.round(seconds % 60)).padStart(2, '0')}s`
+    : `${Math.round(seconds)}s`;
 
 /** Steps between two lines of JSON or two redraws of the bar are at least this far apart. */
 const JSON_MILLISECONDS = 1000;

@@ -31,7 +31,9 @@ export function differentiate(graph: Graph, { from, to, onto }: DifferentiateOpt
     if (!outputs.some(([, output]) => reached.has(output) && needed.has(output))) continue;
     if (node.gradient === undefined) throw new Error(`differentiate: ${node.op} has no gradient`);
     const rule = node.gradient;
-    const d = Object.fromEntries(outputs.flatMap(([name, output]) => (reached.has(output) ? [[name, sums.get(output)]] : [])));
+    const d = Object.fromEntries(
+      outputs.flatMap(([name, output]) => (reached.has(output) ? [[name, sums.get(output)]] : [])),
+    );
     graph.within(`grad${node.label === '' ? '' : '.'}${node.label}`, () => {
       const { to: sinks, total = {} } = rule(d, node.outputs);
       for (const [name, input] of Object.entries(node.inputs)) {

@@ -5,7 +5,7 @@
 import { findOverlap } from '../program/check.js';
 import type { AnyCall } from '../program/encode.js';
 import { specOf } from '../program/instructions.js';
-import { type PlannedCall, type Place, type Port, Program } from '../program/program.js';
+import { type Place, type PlannedCall, type Port, Program } from '../program/program.js';
 import type { Variable } from '../program/variable.js';
 import { type Assignment, call, type Graph, type Node } from './graph.js';
 import { analyseLiveness, END, type Liveness } from './liveness.js';
@@ -135,7 +135,13 @@ class Planner {
   #withoutUnread(full: AnyCall<Tensor>): AnyCall<Tensor> {
     const { operands } = specOf(full.instruction);
     const kept = Object.entries(full.operands).filter(
-      ([name, tensor]) => !(operands[name]?.optional && operands[name].access === 'write' && tensor && !this.liveness.read.has(tensor.root)),
+      ([name, tensor]) =>
+        !(
+          operands[name]?.optional &&
+          operands[name].access === 'write' &&
+          tensor &&
+          !this.liveness.read.has(tensor.root)
+        ),
     );
     return { ...full, operands: Object.fromEntries(kept) };
   }
@@ -173,8 +179,8 @@ class Planner {
     const location = this.locations.get(old.root);
     if (location === undefined || location.variable !== undefined) return false;
     const readTwice =
-      node.calls.flatMap(({ operands }) => Object.values(operands)).filter((tensor) => tensor?.root === old.root).length >
-      (root.initial?.root === old.root ? 0 : 1);
+      node.calls.flatMap(({ operands }) => Object.values(operands)).filter((tensor) => tensor?.root === old.root)
+        .length > (root.initial?.root === old.root ? 0 : 1);
     return (
       old.isWhole &&
       old.root.elements === root.elements &&
@@ -192,14 +198,19 @@ class Planner {
   #locate(root: Root, location: Location): void {
     this.locations.set(root, location);
     this.#occupant.set(location, root);
-    if (location.variable === undefined) location.last = Math.max(location.last, this.liveness.lastRead.get(root) as number);
+    if (location.variable === undefined)
+      location.last = Math.max(location.last, this.liveness.lastRead.get(root) as number);
   }
 
   #copy(from: Tensor, to: Tensor, label: string, condition?: Tensor): void {
     const n = from.elements;
     const step =
       condition === undefined
-        ? call('copy', { x: from, y: to }, { n0: 1, n1: 1, n2: 1, n3: n, x0: n, x1: n, x2: n, x3: 1, y0: n, y1: n, y2: n, y3: 1 })
+        ? call(
+            'copy',
+            { x: from, y: to },
+            { n0: 1, n1: 1, n2: 1, n3: n, x0: n, x1: n, x2: n, x3: 1, y0: n, y1: n, y2: n, y3: 1 },
+          )
         : call('copyIf', { flag: condition, x: from, y: to }, { n });
     this.#steps.push({ call: step, label });
   }

@@ -26,7 +26,10 @@ export interface RecurrentShapes {
 }
 
 /** Tensors of a layer stack for B rows of T steps. */
-export function recurrentShapes(config: LstmConfig, { batch: B, time: T }: { batch: number; time: number }): RecurrentShapes {
+export function recurrentShapes(
+  config: LstmConfig,
+  { batch: B, time: T }: { batch: number; time: number },
+): RecurrentShapes {
   const directions = config.bidirectional ? 2 : 1;
   const H = config.hiddenSize;
   const states = [config.layers * directions, B, H];
@@ -53,7 +56,13 @@ function parametersOf(config: LstmConfig): { parameters: Parameters; lstm: Lstm 
 }
 
 /** Swaps the first two axes: batch first to time first and back. */
-export function swapFirstAxes<A extends NamedArray['values']>({ shape, values }: { shape: readonly number[]; values: A }): A {
+export function swapFirstAxes<A extends NamedArray['values']>({
+  shape,
+  values,
+}: {
+  shape: readonly number[];
+  values: A;
+}): A {
   const [first = 1, second = 1] = shape;
   const inner = values.length / Math.max(1, first * second);
   const swapped = values.slice() as A;
@@ -83,7 +92,11 @@ export async function recurrentGradients(
   const graph = new Graph();
 
   /** An input of the graph for a tensor of the file, if it is there. */
-  const input = (name: string, shape: readonly number[], values: (array: NamedArray) => NamedArray['values']): Tensor | undefined => {
+  const input = (
+    name: string,
+    shape: readonly number[],
+    values: (array: NamedArray) => NamedArray['values'],
+  ): Tensor | undefined => {
     const array = tensors.get(name);
     if (array === undefined) return undefined;
     inputs[name] = values(array);
@@ -109,7 +122,10 @@ export async function recurrentGradients(
   const from = new Map<Tensor, Tensor>();
   const dOutput = input('upstream.output', [T, B, lstm.directions * H], swapFirstAxes);
   if (dOutput !== undefined) from.set(output, dOutput);
-  for (const [name, values] of [['upstream.h_n', last.h], ['upstream.c_n', last.c]] as const) {
+  for (const [name, values] of [
+    ['upstream.h_n', last.h],
+    ['upstream.c_n', last.c],
+  ] as const) {
     for (const [index, upstream] of states(name).entries()) from.set(values[index] as Tensor, upstream);
   }
 
@@ -119,9 +135,17 @@ export async function recurrentGradients(
   const to = [...read.values(), x, ...h0, ...c0, ...probes.map(([, { of }]) => of)];
   const gradients = differentiate(graph, { from, to });
 
-  const results = new Map<string, { readonly shape: readonly number[]; readonly timeMajor: boolean; readonly parts: readonly string[] }>();
+  const results = new Map<
+    string,
+    { readonly shape: readonly number[]; readonly timeMajor: boolean; readonly parts: readonly string[] }
+  >();
   /** A result that the graph's outputs `parts` hold one after another; a part without a tensor is zero. */
-  const result = (name: string, shape: readonly number[], timeMajor: boolean, parts: readonly (Tensor | undefined)[]): void => {
+  const result = (
+    name: string,
+    shape: readonly number[],
+    timeMajor: boolean,
+    parts: readonly (Tensor | undefined)[],
+  ): void => {
     const names = parts.map((part, index) => {
       if (part !== undefined) graph.output(`${name}.${index}`, part);
       return `${name}.${index}`;
@@ -132,10 +156,20 @@ export async function recurrentGradients(
   result('output.output', [B, T, lstm.directions * H], true, [output]);
   result('output.h_n', stacked, false, last.h);
   result('output.c_n', stacked, false, last.c);
-  for (const { name, shape } of variables) result(`grad.${name}`, shape, false, [gradients.get(read.get(name) as Tensor)]);
+  for (const { name, shape } of variables)
+    result(`grad.${name}`, shape, false, [gradients.get(read.get(name) as Tensor)]);
   result('grad.input.x', [B, T, config.inputSize], true, [gradients.get(x)]);
-  for (const [name, tensorsOf] of [['h0', h0], ['c0', c0]] as const) {
-    if (tensorsOf.length > 0) result(`grad.input.${name}`, stacked, false, tensorsOf.map((tensor) => gradients.get(tensor)));
+  for (const [name, tensorsOf] of [
+    ['h0', h0],
+    ['c0', c0],
+  ] as const) {
+    if (tensorsOf.length > 0)
+      result(
+        `grad.input.${name}`,
+        stacked,
+        false,
+        tensorsOf.map((tensor) => gradients.get(tensor)),
+      );
   }
   for (const [name, { of, select }] of probes) {
     const gradient = gradients.get(of);

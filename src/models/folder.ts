@@ -90,7 +90,8 @@ export async function* readParameters(
       if (bad >= 0) throw new FormatError(path, variable.name, 'finite numbers', `${values[bad]} at element ${bad}`);
       yield [variable, values];
     }
-    if (unknown !== undefined) throw new FormatError(path, unknown, 'only tensors of the model', 'one it does not have');
+    if (unknown !== undefined)
+      throw new FormatError(path, unknown, 'only tensors of the model', 'one it does not have');
   } finally {
     await reader.close();
   }

@@ -87,7 +87,10 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
    * A model from a folder that {@link save} wrote.
    * @throws FileError or FormatError naming the file, the tensor or field, what was expected and what was found.
    */
-  static async load(folder: string, { backend }: { readonly backend?: Backend | undefined } = {}): Promise<LstmLanguageModel> {
+  static async load(
+    folder: string,
+    { backend }: { readonly backend?: Backend | undefined } = {},
+  ): Promise<LstmLanguageModel> {
     const json = await readModelConfig(folder, MODEL_TYPE);
     const file = join(folder, 'config.json');
     const config = {
@@ -95,13 +98,19 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
       embeddingSize: wholeNumberIn(json, file, 'embedding_size'),
       hiddenSize: wholeNumberIn(json, file, 'hidden_size'),
       layers: wholeNumberIn(json, file, 'num_layers'),
-      dropout: json['dropout'] as number,
+      dropout: json.dropout as number,
     };
-    if (!fraction.accepts(config.dropout)) throw new FormatError(file, undefined, `\`dropout\` to be ${fraction.expected}`, `${config.dropout}`);
+    if (!fraction.accepts(config.dropout))
+      throw new FormatError(file, undefined, `\`dropout\` to be ${fraction.expected}`, `${config.dropout}`);
     const vocabularyFile = join(folder, 'vocab.json');
     const vocabulary = CharacterVocabulary.fromJSON(await readJson(vocabularyFile), vocabularyFile);
     if (vocabulary.size !== config.vocabularySize) {
-      throw new FormatError(vocabularyFile, undefined, `${config.vocabularySize} characters (config.json)`, `${vocabulary.size}`);
+      throw new FormatError(
+        vocabularyFile,
+        undefined,
+        `${config.vocabularySize} characters (config.json)`,
+        `${vocabulary.size}`,
+      );
     }
     const model = new LstmLanguageModel(vocabulary, config, backend ?? (await loadBackend()));
     await model.allocate();
@@ -162,7 +171,12 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
    * Generates text, character by character. The same options give the same text on the same backend.
    * @throws OptionError, or DataError if the prompt has a character the vocabulary lacks.
    */
-  async *generate({ prompt, length = 200, signal, ...sampling }: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
+  async *generate({
+    prompt,
+    length = 200,
+    signal,
+    ...sampling
+  }: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
     checkOptions('generate', { length }, { length: wholeNumber(0) });
     const sample = sampler(sampling);
     const start = prompt === undefined || prompt === '' ? Int32Array.of(0) : this.vocabulary.encode(prompt);

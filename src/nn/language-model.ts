@@ -81,7 +81,13 @@ export class LstmLanguageModelNetwork {
   }
 
   /** Traces the loss [1] of one window: as {@link logits}, and the input `labels` [T · B], summed and divided by `denominator` [1]. */
-  loss(graph: Graph, shape: WindowShape, state: Arena, denominator: Tensor, mode: Mode): { loss: Tensor; next: Tensor[] } {
+  loss(
+    graph: Graph,
+    shape: WindowShape,
+    state: Arena,
+    denominator: Tensor,
+    mode: Mode,
+  ): { loss: Tensor; next: Tensor[] } {
     const { logits, next } = this.logits(graph, shape, state, mode);
     const labels = graph.input('labels', [shape.time * shape.batch], 'i32');
     return { loss: graph.within('loss', () => crossEntropy(logits, labels, denominator)), next };

@@ -107,7 +107,8 @@ export function slice(x: Tensor, axis: number, from: number, to: number): Tensor
 export function concat(parts: readonly Tensor[], axis: number): Tensor {
   const [first] = parts;
   const size = first?.shape[axis];
-  if (first === undefined || size === undefined) throw new ShapeError('concat', 'parts', `tensors that have axis ${axis}`, 'none');
+  if (first === undefined || size === undefined)
+    throw new ShapeError('concat', 'parts', `tensors that have axis ${axis}`, 'none');
   for (const [index, part] of parts.entries()) {
     matchShapes('concat', { [`parts[${index}]`]: [part, first.shape.with(axis, part.shape[axis] ?? 0)] });
   }
@@ -160,12 +161,27 @@ export function transpose(x: Tensor, order: readonly number[]): Tensor {
         x,
         y,
         four(shape, 1),
-        four(order.map((axis) => strideOf(x.shape, axis)), 0),
-        four(shape.map((_, axis) => strideOf(shape, axis)), 0),
+        four(
+          order.map((axis) => strideOf(x.shape, axis)),
+          0,
+        ),
+        four(
+          shape.map((_, axis) => strideOf(shape, axis)),
+          0,
+        ),
       ),
     ],
     gradient: ({ y: dy }) => ({
-      to: { x: dy && computed(() => transpose(dy, order.map((_, axis) => order.indexOf(axis)))) },
+      to: {
+        x:
+          dy &&
+          computed(() =>
+            transpose(
+              dy,
+              order.map((_, axis) => order.indexOf(axis)),
+            ),
+          ),
+      },
     }),
   }).y;
 }

@@ -32,7 +32,11 @@ export function crossEntropy(logits: Tensor, labels: Tensor, denominator: Tensor
     inputs: { logits },
     outputs: { rowLoss: { shape: [N] }, dLogits: { shape: [N, V] }, loss: { shape: [1] } },
     calls: (out) => [
-      call('softmaxCrossEntropy', { logits, labels, denominator, rowLoss: out.rowLoss, dLogits: out.dLogits }, { N, V }),
+      call(
+        'softmaxCrossEntropy',
+        { logits, labels, denominator, rowLoss: out.rowLoss, dLogits: out.dLogits },
+        { N, V },
+      ),
       call('sum', { x: out.rowLoss, y: out.loss }, { n: N }),
     ],
     gradient: ({ loss: dLoss }, { dLogits }) => ({ to: { logits: dLoss && computed(() => scaleBy(dLogits, dLoss)) } }),

@@ -78,7 +78,10 @@ export function lstm(x: Tensor, weights: LstmWeights, options: LstmOptions = {})
 
 /** The recurrence over projected inputs xGates [T, B, 4H]. */
 function recurrence(xGates: Tensor, weightHh: Tensor, { h0, c0, lengths, reverse = false }: LstmOptions): LstmOutputs {
-  const { T, B, H } = matchShapes('lstm', { xGates: [xGates, ['T', 'B', '4H']], hiddenWeight: [weightHh, ['4H', 'H']] });
+  const { T, B, H } = matchShapes('lstm', {
+    xGates: [xGates, ['T', 'B', '4H']],
+    hiddenWeight: [weightHh, ['4H', 'H']],
+  });
   matchShapes('lstm', { h0: [h0, [B, H]], c0: [c0, [B, H]], lengths: [lengths, [B]] });
   const dims = { T, B, H, reverse: Number(reverse) };
   const states = { shape: [T + 1, B, H] };
@@ -101,9 +104,13 @@ function recurrence(xGates: Tensor, weightHh: Tensor, { h0, c0, lengths, reverse
     calls: ({ states: hidden, cells: cell, gates, tanhCell }) => [
       call('lstmForward', { xGates, weightHh, h0, c0, lengths, hidden, cell, gates, tanhCell }, dims),
     ],
-    gradient: ({ hidden: dHidden, hLast: dHLast, cLast: dCLast, ...inner }, { cells: cell, gates, tanhCell, previous }) => {
+    gradient: (
+      { hidden: dHidden, hLast: dHLast, cLast: dCLast, ...inner },
+      { cells: cell, gates, tanhCell, previous },
+    ) => {
       const [unsupported] = Object.keys(inner);
-      if (unsupported !== undefined) throw new Error(`lstm: Expected gradients of output, hLast or cLast but one of ${unsupported} came`);
+      if (unsupported !== undefined)
+        throw new Error(`lstm: Expected gradients of output, hLast or cLast but one of ${unsupported} came`);
       const backward = xGates.graph.node({
         op: 'lstmBackward',
         inputs: { dHidden, dHLast, dCLast, weightHh, gates, cell, tanhCell },

@@ -29,7 +29,8 @@ interface Matrix {
 /** A dense [rows, columns] or [batch, rows, columns] tensor as a matrix, transposed or not. */
 function matrix(argument: string, x: Tensor, transposed: boolean): Matrix {
   const rank = x.shape.length;
-  if (rank !== 2 && rank !== 3) throw new ShapeError('matmul', argument, '[rows, columns] or [batch, rows, columns]', x);
+  if (rank !== 2 && rank !== 3)
+    throw new ShapeError('matmul', argument, '[rows, columns] or [batch, rows, columns]', x);
   const [batch, height, width] = (rank === 2 ? [1, ...x.shape] : x.shape) as [number, number, number];
   return transposed
     ? { rows: width, columns: height, batch, strides: { batch: height * width, row: 1, column: width } }
@@ -45,7 +46,12 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 }
 
 /** op(A) · op(B); with `sum`, sum + product, in place where that is possible. */
-export function productOf(a: Tensor, b: Tensor, { transposeA = false, transposeB = false, bias }: MatmulOptions, sum?: Tensor): Tensor {
+export function productOf(
+  a: Tensor,
+  b: Tensor,
+  { transposeA = false, transposeB = false, bias }: MatmulOptions,
+  sum?: Tensor,
+): Tensor {
   const left = matrix('a', a, transposeA);
   const right = matrix('b', b, transposeB);
   if (right.rows !== left.columns || right.batch !== left.batch || a.shape.length !== b.shape.length) {
@@ -74,7 +80,9 @@ export function productOf(a: Tensor, b: Tensor, { transposeA = false, transposeB
     op: 'matmul',
     inputs: { a, b, bias },
     outputs: { c: { shape, initial: sum } },
-    calls: ({ c }) => [sum === undefined ? call('matmul', { a, b, bias, c }, dims) : call('matmulAdd', { a, b, c }, dims)],
+    calls: ({ c }) => [
+      sum === undefined ? call('matmul', { a, b, bias, c }, dims) : call('matmulAdd', { a, b, c }, dims),
+    ],
     gradient: ({ c: dc }) => {
       if (dc === undefined) return { to: {} };
       const toA: Sink = (sum) =>

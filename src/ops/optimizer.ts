@@ -35,7 +35,10 @@ export interface UpdateOperands {
   readonly clip: Clip;
 }
 
-function sizesOf({ parameters, gradients, segments, groups }: UpdateOperands, op: string): { P: number; S: number; G: number } {
+function sizesOf(
+  { parameters, gradients, segments, groups }: UpdateOperands,
+  op: string,
+): { P: number; S: number; G: number } {
   return matchShapes(op, {
     parameters: [parameters, ['P']],
     gradients: [gradients, ['P']],
@@ -61,13 +64,20 @@ export function adamw(
       secondMoment: next(moments.secondMoment),
     },
     calls: (out) => [
-      call('adamw', { ...out, gradients, segments, groups, scalars, clipFactor: clip.factor, finite: clip.finite }, { P, S, G }),
+      call(
+        'adamw',
+        { ...out, gradients, segments, groups, scalars, clipFactor: clip.factor, finite: clip.finite },
+        { P, S, G },
+      ),
     ],
   });
 }
 
 /** SGD with momentum (Sutskever et al. 2013, in PyTorch's form): the new parameters and velocities, each [P]. */
-export function sgd(operands: UpdateOperands, moments: { readonly velocity: Tensor }): { parameters: Tensor; velocity: Tensor } {
+export function sgd(
+  operands: UpdateOperands,
+  moments: { readonly velocity: Tensor },
+): { parameters: Tensor; velocity: Tensor } {
   const { P, S, G } = sizesOf(operands, 'sgd');
   const { parameters, gradients, segments, groups, scalars, clip } = operands;
   return parameters.graph.node({
@@ -78,7 +88,11 @@ export function sgd(operands: UpdateOperands, moments: { readonly velocity: Tens
       velocity: { shape: [P], initial: moments.velocity },
     },
     calls: (out) => [
-      call('sgd', { ...out, gradients, segments, groups, scalars, clipFactor: clip.factor, finite: clip.finite }, { P, S, G }),
+      call(
+        'sgd',
+        { ...out, gradients, segments, groups, scalars, clipFactor: clip.factor, finite: clip.finite },
+        { P, S, G },
+      ),
     ],
   });
 }

@@ -26,7 +26,13 @@ export function dropout(x: Tensor, rate: number, random: Tensor, stream: number)
 }
 
 /** A tensor of numbers uniform in [low, high). */
-export function uniform(graph: Graph, shape: readonly number[], [low, high]: readonly [number, number], random: Tensor, stream: number): Tensor {
+export function uniform(
+  graph: Graph,
+  shape: readonly number[],
+  [low, high]: readonly [number, number],
+  random: Tensor,
+  stream: number,
+): Tensor {
   return graph.node({
     op: 'uniform',
     inputs: { random },
@@ -36,7 +42,14 @@ export function uniform(graph: Graph, shape: readonly number[], [low, high]: rea
 }
 
 /** A tensor of normal numbers. */
-export function normal(graph: Graph, shape: readonly number[], mean: number, deviation: number, random: Tensor, stream: number): Tensor {
+export function normal(
+  graph: Graph,
+  shape: readonly number[],
+  mean: number,
+  deviation: number,
+  random: Tensor,
+  stream: number,
+): Tensor {
   return graph.node({
     op: 'normal',
     inputs: { random },

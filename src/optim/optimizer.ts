@@ -1,7 +1,8 @@
 /** Optimizers: what each keeps beside the parameters, the scalars it needs at a step, and its update. */
+
+import type { Tensor } from '../graph/tensor.js';
 import { adamw, sgd, type UpdateOperands } from '../ops/optimizer.js';
 import type { ScalarSlot } from '../program/scalars.js';
-import type { Tensor } from '../graph/tensor.js';
 
 export interface AdamWOptions {
   readonly kind: 'adamw';

@@ -33,7 +33,10 @@ export function extent(operand: OperandSpec, dims: Readonly<Record<string, numbe
   const sizes = operand.shape.map((size) => evaluate(size, dims));
   if (sizes.includes(0)) return 0;
   if (operand.strides === undefined) return sizes.reduce((product, size) => product * size, 1);
-  return operand.strides.reduce((last, stride, axis) => last + ((sizes[axis] as number) - 1) * evaluate(stride, dims), 1);
+  return operand.strides.reduce(
+    (last, stride, axis) => last + ((sizes[axis] as number) - 1) * evaluate(stride, dims),
+    1,
+  );
 }
 
 function faultOf(call: AnyCall<number>, heapElements: number): Omit<ProgramFault, 'record'> | undefined {

@@ -397,8 +397,7 @@ export const instructions = {
     meaning:
       'SGD with momentum over the parameter arena, segment by segment, if finite ≠ 0: g = clipFactor·gradient + decay·p, ' +
       'v = momentum·v + g, p −= learningRate·rateFactor·v. Frozen segments stay.',
-    order:
-      'g = fma(decay, p, clipFactor·gradient); v = fma(momentum, v, g); p = fma(−(learningRate·rateFactor), v, p)',
+    order: 'g = fma(decay, p, clipFactor·gradient); v = fma(momentum, v, g); p = fma(−(learningRate·rateFactor), v, p)',
     operands: { ...optimizer, velocity: { shape: ['P'], access: 'update' } },
     dims: ['P', 'S', 'G'],
     flops: '7 * P',

@@ -58,7 +58,8 @@ const show = (value: unknown): string => (typeof value === 'string' ? `"${value}
 export function checkOptions(owner: string, options: object, rules: Readonly<Record<string, Rule>>): void {
   for (const [name, value] of Object.entries(options)) {
     const rule = rules[name];
-    if (rule === undefined) throw new OptionError(`${owner}: unknown option \`${name}\`${suggestion(name, Object.keys(rules))}`);
+    if (rule === undefined)
+      throw new OptionError(`${owner}: unknown option \`${name}\`${suggestion(name, Object.keys(rules))}`);
     if (value !== undefined && !rule.accepts(value)) {
       throw new OptionError(`${owner}: Expected \`${name}\` to be ${rule.expected} but received ${show(value)}`);
     }
@@ -67,7 +68,9 @@ export function checkOptions(owner: string, options: object, rules: Readonly<Rec
 
 /** `: did you mean X?` where a known name is close to the given one, else the list of names. */
 export function suggestion(name: string, known: readonly string[]): string {
-  const distances = known.map((candidate) => [distance(name.toLowerCase(), candidate.toLowerCase()), candidate] as const);
+  const distances = known.map(
+    (candidate) => [distance(name.toLowerCase(), candidate.toLowerCase()), candidate] as const,
+  );
   const [best] = distances.sort(([a], [b]) => a - b);
   if (best !== undefined && best[0] <= Math.max(2, name.length / 3)) return `: did you mean \`${best[1]}\`?`;
   return `: expected one of ${known.join(', ')}`;

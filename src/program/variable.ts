@@ -50,7 +50,8 @@ export class Arena {
   }
 
   add(name: string, shape: readonly number[], type: DataType = 'f32'): Variable {
-    if (this.#base !== undefined) throw new Error(`arena ${this.name}: Expected variables to be added before it is placed`);
+    if (this.#base !== undefined)
+      throw new Error(`arena ${this.name}: Expected variables to be added before it is placed`);
     const variable = new Variable(this, name, shape, type, this.#elements);
     this.variables.push(variable);
     this.#elements += aligned(variable.elements);

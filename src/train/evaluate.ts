@@ -1,6 +1,7 @@
 /** Evaluation: the mean loss over batches, with no gradient, no dropout and no change of the model. */
-import type { Batch } from './trainer.js';
+
 import type { Model } from './model.js';
+import type { Batch } from './trainer.js';
 
 export interface Evaluation {
   /** Mean over all labels, in nats. */

@@ -20,7 +20,7 @@ const GATES = ['input_gate', 'forget_gate', 'candidate', 'output_gate'];
 /** What an index along an axis of an operand means. */
 function nameIndex(axis: string, index: number, dims: Readonly<Record<string, number>>): string {
   if (axis === '4 * H') {
-    const H = dims['H'] as number;
+    const H = dims.H as number;
     return `${GATES[Math.floor(index / H)]}, unit ${index % H}`;
   }
   if (axis === 'T + 1') return `state ${index}`;
@@ -52,16 +52,17 @@ export async function locateNonFinite(
     for (const [name, operand] of Object.entries(specOf(call.instruction).operands)) {
       const place = call.operands[name];
       // Strided results are parts of larger tensors; what they hold was made by a call that has been looked at.
-      if (place === undefined || operand.access === 'read' || operand.type === 'i32' || operand.strides !== undefined) continue;
+      if (place === undefined || operand.access === 'read' || operand.type === 'i32' || operand.strides !== undefined)
+        continue;
       const values = elementsOf(place, extent(operand, call.dims));
       const index = values.findIndex((value) => !Number.isFinite(value));
       if (index < 0) continue;
       const { label, instruction, dims } = call;
       const value = values[index] as number;
       found = { label, instruction, operand: name, value, position: positionOf(operand, dims, index) };
-      return false;
+      return 'stop';
     }
-    return true;
+    return 'go on';
   });
   return found;
 }

@@ -27,7 +27,8 @@ export async function planMemory(trainer: Trainer, shape: BatchShape): Promise<M
   const { engine, network } = trainer.model;
   const bytes = (elements: number): number => elements * engine.elementBytes;
   const [gradients, ...optimizer] = trainer.arenas;
-  const sum = (arenas: readonly { elements: number }[]): number => bytes(arenas.reduce((total, { elements }) => total + elements, 0));
+  const sum = (arenas: readonly { elements: number }[]): number =>
+    bytes(arenas.reduce((total, { elements }) => total + elements, 0));
   const parameters = bytes(network.parameters.arena.elements);
   const optimizerBytes = sum(optimizer);
   const gradientBytes = bytes(gradients?.elements ?? 0);

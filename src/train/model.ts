@@ -23,7 +23,13 @@ export interface Network {
   /** Variables for the state that `batch` rows carry from one batch to the next; none where nothing is carried. */
   stateArena(name: string, batch: number): Arena;
   /** Traces the loss [1], the sum over labels divided by `denominator` [1], and the new values of the state's variables. */
-  loss(graph: Graph, shape: BatchShape, state: Arena, denominator: Tensor, mode: Mode): { loss: Tensor; next: readonly Tensor[] };
+  loss(
+    graph: Graph,
+    shape: BatchShape,
+    state: Arena,
+    denominator: Tensor,
+    mode: Mode,
+  ): { loss: Tensor; next: readonly Tensor[] };
 }
 
 /** Random streams from here on are those of initial values; those below belong to dropouts. */

@@ -1,6 +1,7 @@
 /** Programs by what they were traced for, the least recently used given up first. */
-import { plan } from '../graph/plan.js';
+
 import { Graph } from '../graph/graph.js';
+import { plan } from '../graph/plan.js';
 import type { Program } from '../program/program.js';
 
 /** Enough for the shapes, modes and probes of one training run. */

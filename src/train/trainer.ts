@@ -12,7 +12,16 @@ import { clipByNorm } from '../ops/optimizer.js';
 import { squaredNorm } from '../ops/reduce.js';
 import { type ParameterGroup, segmentTable } from '../optim/groups.js';
 import { createOptimizer, type OptimizerOptions } from '../optim/optimizer.js';
-import { aFunction, above, anything, atLeast, checkOptions, either, OptionError, wholeNumber } from '../program/options.js';
+import {
+  above,
+  aFunction,
+  anything,
+  atLeast,
+  checkOptions,
+  either,
+  OptionError,
+  wholeNumber,
+} from '../program/options.js';
 import type { Program } from '../program/program.js';
 import { Arena } from '../program/variable.js';
 import { locateNonFinite, type NonFinite } from './locate.js';
@@ -94,6 +103,12 @@ const optimizerRules = {
   sgd: { kind: anything, momentum: atLeast(0) },
 };
 
+/** The state that batches carry: what a step starts from, and what it would leave. */
+interface CarriedState {
+  readonly current: Arena;
+  readonly next: Arena;
+}
+
 /** Where a micro-batch stands in its step. */
 type Turn = 'first' | 'later';
 
@@ -129,7 +144,8 @@ export class Trainer {
     };
     const { optimizer, groups, weightDecay } = this.#settings;
     const known = optimizerRules[optimizer.kind];
-    if (known === undefined) throw new OptionError(`Trainer: Expected \`optimizer.kind\` to be adamw or sgd but received ${optimizer.kind}`);
+    if (known === undefined)
+      throw new OptionError(`Trainer: Expected \`optimizer.kind\` to be adamw or sgd but received ${optimizer.kind}`);
     checkOptions('Trainer optimizer', optimizer, known);
     const { arena } = model.network.parameters;
     this.#optimizer = createOptimizer(optimizer);
@@ -152,7 +168,10 @@ export class Trainer {
    */
   async *train(
     batches: Iterable<Batch> | AsyncIterable<Batch>,
-    { steps = Number.POSITIVE_INFINITY, signal }: { readonly steps?: number; readonly signal?: AbortSignal | undefined } = {},
+    {
+      steps = Number.POSITIVE_INFINITY,
+      signal,
+    }: { readonly steps?: number; readonly signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<TrainingStep, void, undefined> {
     const end = this.#step + steps;
     let waiting: Batch[] = [];
@@ -186,7 +205,7 @@ export class Trainer {
     return [this.#gradients, ...this.#moments, this.#tables];
   }
 
-  async #states(batch: number): Promise<{ current: Arena; next: Arena }> {
+  async #states(batch: number): Promise<CarriedState> {
     const { model } = this;
     if (!this.#gradients.isPlaced) {
       await model.engine.place(...this.arenas);
@@ -195,7 +214,10 @@ export class Trainer {
         session.write(this.#groups, this.#table.groups);
       });
     }
-    return { current: await model.state('training state', batch), next: await model.state('next training state', batch) };
+    return {
+      current: await model.state('training state', batch),
+      next: await model.state('next training state', batch),
+    };
   }
 
   async #take(batches: readonly Batch[]): Promise<TrainingStep> {
@@ -204,7 +226,12 @@ export class Trainer {
     const step = this.#step + 1;
     const learningRate = this.#learningRate(step);
     const labels = batches.reduce((sum, { labelCount }) => sum + labelCount, 0);
-    const scalars = { ...this.#optimizer.advance(), learningRate, maxNorm: this.#settings.clipNorm, lossDenominator: Math.max(1, labels) };
+    const scalars = {
+      ...this.#optimizer.advance(),
+      learningRate,
+      maxNorm: this.#settings.clipNorm,
+      lossDenominator: Math.max(1, labels),
+    };
     const result = await this.model.engine.use(async (session) => {
       this.model.writeScalars(session, scalars);
       let loss = 0;
@@ -232,29 +259,27 @@ export class Trainer {
     const { learningRate } = this.#settings;
     const rate = typeof learningRate === 'function' ? learningRate(step) : learningRate;
     if (!(rate >= 0 && Number.isFinite(rate))) {
-      throw new OptionError(`Trainer: Expected \`learningRate\` to be a finite number from 0 at step ${step} but received ${rate}`);
+      throw new OptionError(
+        `Trainer: Expected \`learningRate\` to be a finite number from 0 at step ${step} but received ${rate}`,
+      );
     }
     return rate;
   }
 
-  #prepare(session: Session, batch: Batch, index: number, { current, next }: { current: Arena; next: Arena }): Program {
+  #prepare(session: Session, batch: Batch, index: number, { current, next }: CarriedState): Program {
     if (batch.first) session.clear(index === 0 ? current : next);
     this.model.writeRandom(session, this.#settings.seed, (this.#step + 1) * this.#settings.microBatches + index);
     return this.#accumulateProgram(batch, index === 0 ? 'first' : 'later', { current, next });
   }
 
-  async #accumulate(session: Session, batch: Batch, index: number, states: { current: Arena; next: Arena }): Promise<number> {
+  async #accumulate(session: Session, batch: Batch, index: number, states: CarriedState): Promise<number> {
     const program = this.#prepare(session, batch, index, states);
     const { loss } = await session.run(program, batch.inputs);
     return loss?.[0] as number;
   }
 
   /** Runs the micro-batches again, one instruction at a time: the same numbers, as nothing has changed. */
-  async #locate(
-    session: Session,
-    batches: readonly Batch[],
-    states: { current: Arena; next: Arena },
-  ): Promise<NonFinite | undefined> {
+  async #locate(session: Session, batches: readonly Batch[], states: CarriedState): Promise<NonFinite | undefined> {
     for (const [index, batch] of batches.entries()) {
       const where = await locateNonFinite(session, this.#prepare(session, batch, index, states), batch.inputs);
       if (where !== undefined) return where;
@@ -263,7 +288,7 @@ export class Trainer {
   }
 
   /** Loss and gradients of one micro-batch. The first writes the gradient arena, later ones add to it. */
-  #accumulateProgram({ time, batch }: BatchShape, turn: Turn, { current, next }: { current: Arena; next: Arena }): Program {
+  #accumulateProgram({ time, batch }: BatchShape, turn: Turn, { current, next }: CarriedState): Program {
     const { network } = this.model;
     return this.#programs.get(`accumulate ${time} × ${batch}, ${turn}`, (graph) => {
       const state = turn === 'first' ? current : next;
@@ -283,7 +308,8 @@ export class Trainer {
     const { variables } = this.model.network.parameters.arena;
     const trained = variables.filter(({ name }) => !this.#table.frozen.has(name));
     const targets = new Map(trained.map((variable) => [graph.read(variable), this.#gradients.get(variable.name)]));
-    const onto = turn === 'first' ? new Map() : new Map([...targets].map(([tensor, gradient]) => [tensor, graph.read(gradient)]));
+    const onto =
+      turn === 'first' ? new Map() : new Map([...targets].map(([tensor, gradient]) => [tensor, graph.read(gradient)]));
     const from = new Map([[loss, full(graph, [1], 1)]]);
     const gradients = differentiate(graph, { from, to: targets.keys(), onto });
     for (const [tensor, variable] of targets) {
@@ -293,7 +319,7 @@ export class Trainer {
     }
   }
 
-  #updateProgram({ current, next }: { current: Arena; next: Arena }): Program {
+  #updateProgram({ current, next }: CarriedState): Program {
     return this.#programs.get(`update, ${current.name}`, (graph) => {
       const { arena } = this.model.network.parameters;
       const gradients = graph.read(this.#gradients.whole);

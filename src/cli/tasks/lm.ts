@@ -4,9 +4,9 @@ import { access, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import { split } from '../../data/split.js';
+import { windowsPerPass } from '../../data/streams.js';
 import { loadText } from '../../data/text.js';
 import { CharacterVocabulary } from '../../data/vocabulary.js';
-import { windowsPerPass } from '../../data/streams.js';
 import { FileError, FormatError } from '../../formats/errors.js';
 import { FORMAT_VERSION, readJson } from '../../models/folder.js';
 import { LstmLanguageModel } from '../../models/language-model.js';
@@ -111,7 +111,8 @@ async function train(flags: Flags): Promise<void> {
     report.step(step, flags.steps);
     if (flags.evaluateEvery !== undefined && step.step % flags.evaluateEvery === 0 && step.step < flags.steps) {
       const validation = await evaluateSplit(model, parts.validation, windows, signal);
-      if (validation !== undefined && !signal.aborted) report.evaluation(step.step, 'validation', metricsOf(validation));
+      if (validation !== undefined && !signal.aborted)
+        report.evaluation(step.step, 'validation', metricsOf(validation));
     }
   }
   await model.save(flags.out);
@@ -141,16 +142,24 @@ async function finish(
   const saved = { step, saved: flags.out };
   if (interrupted) {
     process.exitCode = 130;
-    report.done({ ...saved, interrupted, validation: null, test: null }, `interrupted after step ${step}; saved in ${flags.out}`);
+    report.done(
+      { ...saved, interrupted, validation: null, test: null },
+      `interrupted after step ${step}; saved in ${flags.out}`,
+    );
     return;
   }
   const windows = { batch: flags.batch, window: flags.window };
   const validation = await evaluateSplit(model, parts.validation, windows);
   const test = await evaluateSplit(model, parts.test, windows);
-  const sample = flags.sample > 0 ? await model.generateText({ length: flags.sample, temperature: 0.8, seed: flags.seed }) : undefined;
+  const sample =
+    flags.sample > 0
+      ? await model.generateText({ length: flags.sample, temperature: 0.8, seed: flags.seed })
+      : undefined;
   const lines = [
     ...Object.entries({ validation, test }).flatMap(([name, its]) =>
-      its === undefined ? [] : [`${name}: loss ${its.loss.toFixed(4)} nats per character, perplexity ${its.perplexity.toFixed(2)}`],
+      its === undefined
+        ? []
+        : [`${name}: loss ${its.loss.toFixed(4)} nats per character, perplexity ${its.perplexity.toFixed(2)}`],
     ),
     `saved in ${flags.out}: go on with \`seqgrad generate --model ${flags.out} --prompt …\``,
     ...(sample === undefined ? [] : [`\nsample:\n${sample}`]),
@@ -181,8 +190,18 @@ export const languageModelTask: Task = {
       .option('--lr <rate>', 'learning rate', positive, 2e-3)
       .option('--weight-decay <d>', 'decoupled weight decay of AdamW', numberOption({ from: 0 }), 0.01)
       .option('--clip <norm>', 'largest gradient norm; Infinity for none', positive, 1)
-      .option('--seed <n>', 'seed of initial parameters, dropout and the sample', numberOption({ from: 0, whole: true }), 1)
-      .option('--validation <share>', 'share of the text, before the test part, that is held out for validation', share, 0.1)
+      .option(
+        '--seed <n>',
+        'seed of initial parameters, dropout and the sample',
+        numberOption({ from: 0, whole: true }),
+        1,
+      )
+      .option(
+        '--validation <share>',
+        'share of the text, before the test part, that is held out for validation',
+        share,
+        0.1,
+      )
       .option('--test <share>', 'share of the text, at its end, that is held out for the test', share, 0)
       .option('--evaluate-every <steps>', 'evaluate on the validation part every so many steps', whole)
       .option('--out <folder>', 'folder that the model is saved in', 'seqgrad-model')

@@ -19,7 +19,9 @@ ${operands
   .join('')}${dims
   .map(([dim, word]) => `  @inline get ${dim}(): i32 { return load<i32>(changetype<usize>(this), ${word * 4}); }\n`)
   .join('')}${scalars
-  .map(([scalar, word]) => `  @inline get ${scalar}(): f32 { return load<f32>(changetype<usize>(this), ${word * 4}); }\n`)
+  .map(
+    ([scalar, word]) => `  @inline get ${scalar}(): f32 { return load<f32>(changetype<usize>(this), ${word * 4}); }\n`,
+  )
   .join('')}}
 `;
 }
@@ -32,13 +34,13 @@ function asCheck(layout: Layout): string {
   return `    case ${codeOf(name)}: {
       if (load<i32>(words, 4) != ${recordWords(name)}) return fault(Fault.length, 0);
 ${dims.map(([, word], item) => `      if (load<i32>(words, ${word * 4}) < 0) return fault(Fault.dimension, ${item});\n`).join('')}${asDims(layout)}${operands
-    .map(([, its, word], item) => {
-      const missing = its.optional
-        ? ''
-        : `      if (load<i32>(words, ${word * 4}) == ABSENT) return fault(Fault.operand, ${item});\n`;
-      return `${missing}      if (leaves(load<i32>(words, ${word * 4}), ${isEmptyInDouble(its)} ? 0.0 : ${extentInDouble(its)}, heapElements)) return fault(Fault.bounds, ${item});\n`;
-    })
-    .join('')}      return 0;
+  .map(([, its, word], item) => {
+    const missing = its.optional
+      ? ''
+      : `      if (load<i32>(words, ${word * 4}) == ABSENT) return fault(Fault.operand, ${item});\n`;
+    return `${missing}      if (leaves(load<i32>(words, ${word * 4}), ${isEmptyInDouble(its)} ? 0.0 : ${extentInDouble(its)}, heapElements)) return fault(Fault.bounds, ${item});\n`;
+  })
+  .join('')}      return 0;
     }
 `;
 }

@@ -4,10 +4,19 @@
  */
 import { faults } from '../check.js';
 import { fingerprint, HEADER_WORDS, recordWords } from '../encode.js';
+import type { OperandSpec } from '../instructions.js';
 import { codeOf, instructionNames, specOf } from '../instructions.js';
 import { scalarSlots } from '../scalars.js';
-import { BANNER, capital, extentInDouble, inDouble, isEmptyInDouble, isWritten, type Layout, layouts } from './layout.js';
-import type { OperandSpec } from '../instructions.js';
+import {
+  BANNER,
+  capital,
+  extentInDouble,
+  inDouble,
+  isEmptyInDouble,
+  isWritten,
+  type Layout,
+  layouts,
+} from './layout.js';
 
 function cppRecord({ name, operands, dims, scalars }: Layout): string {
   const { meaning, order } = specOf(name);
@@ -17,15 +26,17 @@ function cppRecord({ name, operands, dims, scalars }: Layout): string {
 /// ${meaning}${order === undefined ? '' : `\n/// Order: ${order}`}
 struct ${capital(name)} {
 ${operands.map(([operand, its]) => `  ${type(its)} ${operand};${its.optional ? '  // may be null' : ''}\n`).join('')}${dims
-    .map(([dim]) => `  int32_t ${dim};\n`)
-    .join('')}${scalars.map(([scalar]) => `  float ${scalar};\n`).join('')}
+  .map(([dim]) => `  int32_t ${dim};\n`)
+  .join('')}${scalars.map(([scalar]) => `  float ${scalar};\n`).join('')}
 };
 
 static inline ${capital(name)} decode${capital(name)}([[maybe_unused]] const int32_t* words, float* heap) {
   ${capital(name)} record;
 ${operands.map(([operand, its, word]) => `  record.${operand} = operandAt<${its.type === 'i32' ? 'int32_t' : 'float'}>(words[${word}], heap);\n`).join('')}${dims
-    .map(([dim, word]) => `  record.${dim} = words[${word}];\n`)
-    .join('')}${scalars.map(([scalar, word]) => `  record.${scalar} = floatAt(words[${word}]);\n`).join('')}  return record;
+  .map(([dim, word]) => `  record.${dim} = words[${word}];\n`)
+  .join(
+    '',
+  )}${scalars.map(([scalar, word]) => `  record.${scalar} = floatAt(words[${word}]);\n`).join('')}  return record;
 }
 `;
 }
@@ -38,11 +49,11 @@ function cppCheck(layout: Layout): string {
   return `    case ${codeOf(name)}: {
       if (words[1] != ${recordWords(name)}) return {Fault::length, 0};
 ${dims.map(([, word], item) => `      if (words[${word}] < 0) return {Fault::dimension, ${item}};\n`).join('')}${cppDims(layout)}${operands
-    .map(([, its, word], item) => {
-      const missing = its.optional ? '' : `      if (words[${word}] == ABSENT) return {Fault::operand, ${item}};\n`;
-      return `${missing}      if (words[${word}] != ABSENT && !fits(words[${word}], ${isEmptyInDouble(its)} ? 0.0 : ${extentInDouble(its)}, heapElements)) return {Fault::bounds, ${item}};\n`;
-    })
-    .join('')}      return {Fault::none, 0};
+  .map(([, its, word], item) => {
+    const missing = its.optional ? '' : `      if (words[${word}] == ABSENT) return {Fault::operand, ${item}};\n`;
+    return `${missing}      if (words[${word}] != ABSENT && !fits(words[${word}], ${isEmptyInDouble(its)} ? 0.0 : ${extentInDouble(its)}, heapElements)) return {Fault::bounds, ${item}};\n`;
+  })
+  .join('')}      return {Fault::none, 0};
     }
 `;
 }

@@ -1,0 +1,67 @@
+/**
+ * Arrows point down only:
+ *
+ *     cli → models → train, inspect → nn, optim → ops → graph → program
+ *     backends → program
+ *     data, formats: leaves, which any layer from nn upwards may use
+ *
+ * Graph and ops know instructions, never a backend: programs are run by train and above.
+ */
+const mayUse = {
+  program: [],
+  graph: ['program'],
+  ops: ['graph', 'program'],
+  optim: ['ops', 'graph', 'program'],
+  nn: ['ops', 'graph', 'program', 'data', 'formats'],
+  backends: ['program'],
+  inspect: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  train: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  models: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  cli: ['models', 'train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  data: [],
+  formats: [],
+  build: ['program'],
+};
+
+const layers = Object.entries(mayUse).map(([layer, below]) => ({
+  name: `${layer}-points-down`,
+  comment: below.length === 0 ? `${layer} imports no other layer` : `${layer} imports only ${below.join(', ')}`,
+  severity: 'error',
+  from: { path: `^src/${layer}/` },
+  to: { path: '^src/', pathNot: `^src/(${[layer, ...below].join('|')})/` },
+}));
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    ...layers,
+    {
+      name: 'no-cycles',
+      comment: 'of modules that load each other; two types of one folder may speak of each other',
+      severity: 'error',
+      from: {},
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
+    },
+    {
+      name: 'known-layer',
+      comment: 'a new folder of src needs its row in this file',
+      severity: 'error',
+      from: { path: '^src/.+/', pathNot: `^src/(${Object.keys(mayUse).join('|')})/` },
+      to: {},
+    },
+    { name: 'resolvable', severity: 'error', from: {}, to: { couldNotResolve: true } },
+    {
+      name: 'no-dev-dependencies',
+      comment: 'what ships needs only what is installed with it',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/build/' },
+      to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: { exportsFields: ['exports'], conditionNames: ['import', 'types'] },
+  },
+};
