@@ -1,10 +1,15 @@
 /** The public names of seqgrad. */
+export { Engine, type InstructionTime } from './backends/engine.js';
 export { type Backend, type BackendName, type Numerics, OutOfMemoryError } from './backends/executor.js';
 export { BackendError, type BackendOptions, loadBackend } from './backends/select.js';
 export { DataError } from './data/errors.js';
 export { CharacterVocabulary } from './data/vocabulary.js';
 export { FileError, FormatError } from './formats/errors.js';
+export { type DifferentiateOptions, differentiate } from './graph/differentiate.js';
 export { ShapeError } from './graph/errors.js';
+export { Graph } from './graph/graph.js';
+export { plan } from './graph/plan.js';
+export type { Tensor } from './graph/tensor.js';
 export {
   type GenerateOptions,
   LstmLanguageModel,
@@ -12,9 +17,12 @@ export {
   type WindowOptions,
 } from './models/language-model.js';
 export type { SamplingOptions } from './models/sampling.js';
+export * as ops from './ops/index.js';
 export type { ParameterGroup } from './optim/groups.js';
 export type { AdamWOptions, OptimizerOptions, SgdOptions } from './optim/optimizer.js';
 export { OptionError } from './program/options.js';
+export type { Program } from './program/program.js';
+export { Arena, Variable } from './program/variable.js';
 export type { Evaluation } from './train/evaluate.js';
 export { type MemoryPlan, planMemory } from './train/memory.js';
 export { type Batch, NonFiniteError, Trainer, type TrainerOptions, type TrainingStep } from './train/trainer.js';

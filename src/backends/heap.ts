@@ -53,7 +53,9 @@ export class Float64Heap implements Heap {
     try {
       grown = new Float64Array(elements);
     } catch (cause) {
-      throw new OutOfMemoryError(`Expected the heap to grow to ${elements * 8} bytes but that cannot be had`, { cause });
+      throw new OutOfMemoryError(`Expected the heap to grow to ${elements * 8} bytes but that cannot be had`, {
+        cause,
+      });
     }
     grown.set(this.#array);
     this.#array = grown;

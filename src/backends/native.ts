@@ -32,7 +32,12 @@ export class NativeUnavailableError extends Error {
 /** What native/addon.cc exports. */
 interface Addon {
   readonly contract: number;
-  candidates(): { readonly isa: string; readonly compiled: boolean; readonly usable: boolean; readonly reason: string }[];
+  candidates(): {
+    readonly isa: string;
+    readonly compiled: boolean;
+    readonly usable: boolean;
+    readonly reason: string;
+  }[];
   readonly Program: new (words: Int32Array, isa: string, numerics: Numerics) => NativeProgram;
 }
 
@@ -99,7 +104,9 @@ class NativeExecutor implements Executor {
     return {
       recordCount,
       run: async (first = 0, last = recordCount) => {
-        if (!(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= recordCount)) {
+        if (
+          !(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= recordCount)
+        ) {
           throw new RangeError(`Expected records within 0 to ${recordCount} but received ${first} to ${last}`);
         }
         program.run(new Uint8Array(heap.memory.buffer), dataElements, first, last);
@@ -129,7 +136,9 @@ export function nativeBackend({ isa = 'auto', numerics = 'fast', reason }: Nativ
     createHeap: () => new MemoryHeap(),
     attach(heap) {
       if (!(heap instanceof MemoryHeap)) {
-        throw new TypeError(`Expected a heap over WebAssembly.Memory for ${chosen.isa} but received ${heap.elementBytes}-byte elements`);
+        throw new TypeError(
+          `Expected a heap over WebAssembly.Memory for ${chosen.isa} but received ${heap.elementBytes}-byte elements`,
+        );
       }
       return new NativeExecutor(addon, heap, chosen.isa, numerics);
     },

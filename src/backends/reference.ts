@@ -32,7 +32,9 @@ class ReferenceExecutor implements Executor {
     return {
       recordCount: records.length,
       async run(first = 0, last = records.length): Promise<void> {
-        if (!(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= records.length)) {
+        if (
+          !(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= records.length)
+        ) {
           throw new RangeError(`Expected records within 0 to ${records.length} but received ${first} to ${last}`);
         }
         const views = heap.views();

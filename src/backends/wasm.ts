@@ -108,13 +108,20 @@ async function attempt(isa: WasmIsa): Promise<WasmAttempt> {
 export const probeWasm = (): Promise<WasmAttempt[]> => Promise.all(isas.map(attempt));
 
 /** The build to use, with the reason. */
-async function choose({ numerics, isa, module }: WasmOptions): Promise<{ module: WebAssembly.Module; isa: WasmIsa; reason: string }> {
+async function choose({
+  numerics,
+  isa,
+  module,
+}: WasmOptions): Promise<{ module: WebAssembly.Module; isa: WasmIsa; reason: string }> {
   if (numerics === 'strict' && isa === 'wasm-relaxed') {
-    throw new WasmUnavailableError('Expected isa wasm-simd for strict numerics but received wasm-relaxed, which may fuse');
+    throw new WasmUnavailableError(
+      'Expected isa wasm-simd for strict numerics but received wasm-relaxed, which may fuse',
+    );
   }
   if (module !== undefined) {
     const given = identify(module);
-    if (given.cause !== undefined || !('isa' in given)) throw new WasmUnavailableError(`the given module: ${given.cause}`);
+    if (given.cause !== undefined || !('isa' in given))
+      throw new WasmUnavailableError(`the given module: ${given.cause}`);
     const wanted = isa ?? (numerics === 'strict' ? 'wasm-simd' : given.isa);
     if (given.isa !== wanted) throw new WasmUnavailableError(`Expected a ${wanted} module but received ${given.isa}`);
     return { module, isa: wanted, reason: 'the given module' };
@@ -124,7 +131,12 @@ async function choose({ numerics, isa, module }: WasmOptions): Promise<{ module:
   for (const candidate of candidates) {
     const { module: found, cause } = await attempt(candidate);
     if (found !== undefined) {
-      const reason = failed.length > 0 ? failed.join('; ') : isa !== undefined ? 'asked for by name' : `best for ${numerics} numerics`;
+      const reason =
+        failed.length > 0
+          ? failed.join('; ')
+          : isa !== undefined
+            ? 'asked for by name'
+            : `best for ${numerics} numerics`;
       return { module: found, isa: candidate, reason };
     }
     failed.push(`${candidate}: ${cause}`);
@@ -156,12 +168,15 @@ class WasmExecutor implements Executor {
       throw new MalformedProgramError(describeFault(program, fault, dataElements));
     }
     const calls = decode(program);
-    const privateElements = aligned(program.length) + calls.reduce((most, call) => Math.max(most, workspaceOf(call)), 0);
+    const privateElements =
+      aligned(program.length) + calls.reduce((most, call) => Math.max(most, workspaceOf(call)), 0);
     this.#makeRoom(privateElements);
     return {
       recordCount: calls.length,
       run: async (first = 0, last = calls.length) => {
-        if (!(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= calls.length)) {
+        if (
+          !(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= calls.length)
+        ) {
           throw new RangeError(`Expected records within 0 to ${calls.length} but received ${first} to ${last}`);
         }
         this.#makeRoom(privateElements); // a later program may have moved the end of the data
@@ -208,7 +223,9 @@ export async function wasmBackend({ numerics = 'fast', ...options }: WasmOptions
     createHeap: () => new MemoryHeap(),
     attach(heap) {
       if (!(heap instanceof MemoryHeap)) {
-        throw new TypeError(`Expected a heap over WebAssembly.Memory for ${isa} but received ${heap.elementBytes}-byte elements`);
+        throw new TypeError(
+          `Expected a heap over WebAssembly.Memory for ${isa} but received ${heap.elementBytes}-byte elements`,
+        );
       }
       return new WasmExecutor(module, heap);
     },

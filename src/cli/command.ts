@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import type { Backend } from '../backends/executor.js';
 import { type BackendOptions, loadBackend } from '../backends/select.js';
+import { OptionError } from '../program/options.js';
 
 /** The options that {@link withBackend} adds. */
 export type BackendFlags = { backend?: string; isa?: string; numerics?: string; threads?: number };
@@ -40,6 +41,16 @@ export const several = (value: string, previous: readonly string[] | undefined):
   ...(previous ?? []),
   value,
 ];
+
+/**
+ * The value of an option that must be given. Commander's own required options hide a misspelt one: it would say that `--text` is missing
+ * where `--txt` was given.
+ * @throws OptionError
+ */
+export function required<T>(value: T | undefined, usage: string): T {
+  if (value === undefined) throw new OptionError(`Expected ${usage}: see --help`);
+  return value;
+}
 
 /** Adds `--backend`, `--isa`, `--numerics` and `--threads`. */
 export function withBackend(command: Command): Command {

@@ -1,11 +1,11 @@
 /** `seqgrad generate`: text from a trained language model. */
 import type { Command } from 'commander';
 import { LstmLanguageModel } from '../models/language-model.js';
-import { type BackendFlags, backendFrom, numberOption, withBackend } from './command.js';
+import { type BackendFlags, backendFrom, numberOption, required, withBackend } from './command.js';
 import { onInterrupt } from './interrupt.js';
 
 interface Flags extends BackendFlags {
-  model: string;
+  model?: string;
   prompt?: string;
   length: number;
   temperature: number;
@@ -15,7 +15,9 @@ interface Flags extends BackendFlags {
 
 async function generate({ model: folder, ...flags }: Flags): Promise<void> {
   const { prompt, length, temperature, topK, seed } = flags;
-  const model = await LstmLanguageModel.load(folder, { backend: await backendFrom(flags) });
+  const model = await LstmLanguageModel.load(required(folder, '--model <folder>'), {
+    backend: await backendFrom(flags),
+  });
   const { signal, restore } = onInterrupt('');
   process.stdout.write(prompt ?? '');
   const options = {
@@ -33,7 +35,7 @@ async function generate({ model: folder, ...flags }: Flags): Promise<void> {
 
 export function defineGenerate(program: Command): void {
   withBackend(program.command('generate').description('generate text with a trained language model'))
-    .requiredOption('--model <folder>', 'folder of a trained model')
+    .option('--model <folder>', 'folder of a trained model')
     .option('--prompt <text>', 'text to go on from')
     .option('--length <n>', 'characters to generate', numberOption({ from: 0, whole: true }), 400)
     .option(

@@ -6,12 +6,12 @@ import { type NamedArray, recurrentGradients, recurrentShapes } from '../inspect
 import { readJson, wholeNumberIn } from '../models/folder.js';
 import type { LstmConfig } from '../nn/lstm.js';
 import { suggestion } from '../program/options.js';
-import { type BackendFlags, backendFrom, withBackend } from './command.js';
+import { type BackendFlags, backendFrom, required, withBackend } from './command.js';
 
 interface Flags extends BackendFlags {
-  config: string;
-  tensors: string;
-  out: string;
+  config?: string;
+  tensors?: string;
+  out?: string;
   inspect?: boolean;
 }
 
@@ -103,23 +103,26 @@ function checkLengths(path: string, lengths: NamedArray | undefined, time: numbe
 }
 
 async function grad(flags: Flags): Promise<void> {
+  const configFile = required(flags.config, '--config <file>');
+  const tensorsFile = required(flags.tensors, '--tensors <file>');
+  const out = required(flags.out, '--out <file>');
   const backend = await backendFrom(flags);
   const wide = backend.isa === 'float64';
-  const config = await readConfig(flags.config);
-  const tensors = await readTensors(flags.tensors, config, wide);
+  const config = await readConfig(configFile);
+  const tensors = await readTensors(tensorsFile, config, wide);
   const results = await recurrentGradients(config, tensors, { backend, inspect: flags.inspect === true });
   const dtype = wide ? 'F64' : 'F32';
   await writeSafetensors(
-    flags.out,
+    out,
     [...results].map(([name, { shape, values }]) => ({ name, dtype, shape, values })),
   );
 }
 
 export function defineGrad(program: Command): void {
   withBackend(program.command('grad').description('outputs and gradients of a model, from and to safetensors files'))
-    .requiredOption('--config <file>', 'model.json: model_type, input_size, hidden_size, num_layers, bidirectional')
-    .requiredOption('--tensors <file>', 'safetensors with parameters, inputs and upstream gradients')
-    .requiredOption('--out <file>', 'safetensors to write')
+    .option('--config <file>', 'model.json: model_type, input_size, hidden_size, num_layers, bidirectional')
+    .option('--tensors <file>', 'safetensors with parameters, inputs and upstream gradients')
+    .option('--out <file>', 'safetensors to write')
     .option('--inspect', 'also every gate, cell and hidden state, and the gradient with respect to each')
     .action(grad);
 }

@@ -13,13 +13,22 @@ import { LstmLanguageModel } from '../../models/language-model.js';
 import type { Evaluation } from '../../train/evaluate.js';
 import { planMemory } from '../../train/memory.js';
 import { Trainer } from '../../train/trainer.js';
-import { type BackendFlags, backendFrom, nameOf, numberOption, positive, several, withBackend } from '../command.js';
+import {
+  type BackendFlags,
+  backendFrom,
+  nameOf,
+  numberOption,
+  positive,
+  required,
+  several,
+  withBackend,
+} from '../command.js';
 import { onInterrupt } from '../interrupt.js';
 import { createReport, formatBytes, type Report } from '../report.js';
 import type { Task } from './task.js';
 
 interface Flags extends BackendFlags {
-  text: string[];
+  text?: string[];
   model: string;
   hidden: number;
   embedding?: number;
@@ -66,7 +75,7 @@ const metricsOf = ({ loss, perplexity }: Evaluation): Record<string, number> => 
 
 async function train(flags: Flags): Promise<void> {
   const report = createReport(flags.json);
-  const { text, files } = await loadText(flags.text);
+  const { text, files } = await loadText(required(flags.text, '--text <path>'));
   const vocabulary = CharacterVocabulary.fromText(text);
   const parts = split(vocabulary.encode(text), flags.validation, flags.test);
   const windows = { batch: flags.batch, window: flags.window };
@@ -100,9 +109,10 @@ async function train(flags: Flags): Promise<void> {
   report.note(
     'memory',
     { parameter_count: count, ...memory },
-    `model: ${count.toLocaleString('en')} parameters; memory ${formatBytes(memory.peak)} (parameters ${formatBytes(memory.parameters)}, ` +
-      `gradients ${formatBytes(memory.gradients)}, optimizer ${formatBytes(memory.optimizer)}, activations ${formatBytes(memory.activations)}, ` +
-      `packing ${formatBytes(memory.packing)})`,
+    `model: ${count.toLocaleString('en')} parameters\n` +
+      `memory: ${formatBytes(memory.parameters)} parameters + ${formatBytes(memory.gradients)} gradients + ` +
+      `${formatBytes(memory.optimizer)} optimizer + ${formatBytes(memory.state)} state\n` +
+      `        + ${formatBytes(memory.activations)} activations + ${formatBytes(memory.packing)} packing = ${formatBytes(memory.peak)}`,
   );
   if (replaces) report.note('replaces', { folder: flags.out }, `the model in ${flags.out} will be replaced`);
 
@@ -178,7 +188,7 @@ export const languageModelTask: Task = {
   summary: 'a character-level language model',
   define(command: Command): void {
     withBackend(command)
-      .requiredOption('--text <path>', 'a text file, or a folder of them; may be given several times', several)
+      .option('--text <path>', 'a text file, or a folder of them; may be given several times', several)
       .addOption(new Option('--model <kind>', 'kind of model').choices(['lstm']).default('lstm'))
       .option('--hidden <n>', 'hidden units, H', whole, 128)
       .option('--embedding <n>', 'elements of a character’s vector (default: as --hidden)', whole)

@@ -6,6 +6,7 @@ import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { asDecoder, asDispatch } from './assemblyscript.js';
 import { cppHeader } from './cpp.js';
+import { instructionsMarkdown } from './markdown.js';
 
 /** Writes a file if its text changed, so that builds stay incremental. */
 function write(path: string, text: string): void {
@@ -22,3 +23,4 @@ function write(path: string, text: string): void {
 write('native/generated/instructions.h', cppHeader());
 write('assembly/generated/instructions.ts', asDecoder());
 write('assembly/generated/dispatch.ts', asDispatch());
+write('docs/instructions.md', instructionsMarkdown());
