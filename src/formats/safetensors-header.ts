@@ -6,10 +6,10 @@ import { FormatError } from './errors.js';
 
 /** Bytes per element of the dtypes that are read. */
 export const dtypeBytes = { F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, U8: 1, BOOL: 1 } as const;
-export type Dtype = keyof typeof dtypeBytes;
+type Dtype = keyof typeof dtypeBytes;
 
 /** Longest header that readers of this format accept, in bytes. */
-export const MAX_HEADER_BYTES = 100_000_000;
+const MAX_HEADER_BYTES = 100_000_000;
 export const LENGTH_BYTES = 8;
 
 export interface TensorInfo {

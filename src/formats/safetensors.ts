@@ -7,8 +7,6 @@ import { replaceFile, type Sink } from './atomic.js';
 import { FileError, FormatError } from './errors.js';
 import { dtypeBytes, LENGTH_BYTES, parseHeader, parseHeaderLength, type TensorInfo } from './safetensors-header.js';
 
-export type { Dtype, TensorInfo } from './safetensors-header.js';
-
 /** Bytes that can be read at any place, from a file or from memory. */
 interface Source {
   readonly bytes: number;

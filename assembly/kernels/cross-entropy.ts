@@ -1,0 +1,78 @@
+/** Softmax and cross-entropy in one, with the gradient of the logits. */
+import { SoftmaxCrossEntropy } from '../generated/instructions';
+import { loadLanes, maskOf, splat, storeLanes, sumOf16 } from '../simd/lanes';
+import * as math from '../simd/math';
+import { fillRow } from '../simd/rows';
+
+/** A label with this value takes no part in loss and gradient. */
+const IGNORED: i32 = -100;
+
+/** logits [N, V], labels [N] → rowLoss [N], dLogits [N, V]. Rows are independent of each other. */
+export function softmaxCrossEntropy(r: SoftmaxCrossEntropy): void {
+  const N = r.N, V = r.V;
+  const rowBytes = <usize>V << 2;
+  const w: f32 = 1 / load<f32>(r.denominator);
+  let label = r.labels, x = r.logits, dx = r.dLogits, loss = r.rowLoss;
+  for (let i = 0; i < N; i++, label += 4, loss += 4, x += rowBytes) {
+    store<f32>(loss, row(V, x, load<i32>(label), w, dx));
+    if (dx) dx += rowBytes;
+  }
+}
+
+/** The loss of one row; its gradient goes to dx, which may be the row itself or absent (0). */
+function row(V: i32, x: usize, label: i32, w: f32, dx: usize): f32 {
+  if (<u32>label >= <u32>V) {
+    const result: f32 = label == IGNORED ? 0 : NaN;
+    if (dx) fillRow(V, result, dx);
+    return result;
+  }
+  const m = maximum(V, x);
+  const shifted: f32 = load<f32>(x + (<usize>label << 2)) - m; // read now: dx may replace x
+  const s = expAndSum(V, x, m, dx);
+  if (dx) gradient(V, dx, label, 1 / s, w);
+  return (f32x4.extract_lane(math.log(splat(s)), 0) - shifted) * w;
+}
+
+/** NaN if any element is NaN. */
+function maximum(V: i32, x: usize): f32 {
+  let most = v128.load32_splat(x);
+  let left = V;
+  for (; left >= 4; left -= 4, x += 16) most = f32x4.max(most, v128.load(x));
+  let m = max(
+    max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)),
+    max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
+  );
+  for (; left > 0; left--, x += 4) m = max(m, load<f32>(x));
+  return m;
+}
+
+/** The first `left` lanes of e = exp(x − m), written to `e` if that is there; the others 0. */
+@inline function expLanes(x: usize, m: v128, e: usize, left: i32): v128 {
+  const lanes = math.expNonPositive(f32x4.sub(loadLanes(x, left), m));
+  if (e) storeLanes(e, lanes, left);
+  return v128.and(lanes, maskOf(left));
+}
+
+/** Σ exp(x − m) on sixteen lanes. Subtracting the maximum keeps every e in (0, 1], so nothing overflows. */
+function expAndSum(V: i32, x: usize, m: f32, e: usize): f32 {
+  const most = splat(m);
+  let sum0 = splat(0), sum4 = splat(0), sum8 = splat(0), sum12 = splat(0);
+  for (let left = V; left > 0; left -= 16, x += 64) {
+    sum0 = f32x4.add(sum0, expLanes(x, most, e, left));
+    if (left > 4) sum4 = f32x4.add(sum4, expLanes(x + 16, most, e ? e + 16 : 0, left - 4));
+    if (left > 8) sum8 = f32x4.add(sum8, expLanes(x + 32, most, e ? e + 32 : 0, left - 8));
+    if (left > 12) sum12 = f32x4.add(sum12, expLanes(x + 48, most, e ? e + 48 : 0, left - 12));
+    if (e) e += 64;
+  }
+  return sumOf16(sum0, sum4, sum8, sum12);
+}
+
+/** dx = (e / s − [j = label]) · w, in place over e. */
+function gradient(V: i32, dx: usize, label: i32, inverse: f32, w: f32): void {
+  const atLabel = dx + (<usize>label << 2);
+  const dLabel: f32 = (load<f32>(atLabel) * inverse - 1) * w;
+  for (let left = V; left > 0; left -= 4, dx += 16) {
+    storeLanes(dx, f32x4.mul(f32x4.mul(loadLanes(dx, left), splat(inverse)), splat(w)), left);
+  }
+  store<f32>(atLabel, dLabel);
+}

@@ -1,0 +1,142 @@
+/**
+ * exp, sigmoid, tanh, log, sine and cosine on four lanes. The order of operations is shared with the C++ kernels, so that strict
+ * numerics gives the same bits there and here.
+ */
+import { fma, splat } from './lanes';
+
+/**
+ * V8 makes a v128 constant anew at each use, with three instructions; a load is one, and the gates of an LSTM use eighty. So the
+ * constants lie in static memory.
+ */
+@inline function constant(table: usize, index: i32 = 0): v128 { return v128.load32_splat(table + (<usize>index << 2)); }
+
+const ONE: usize = memory.data<f32>([1]);
+const MINUS_TWO: usize = memory.data<f32>([-2]);
+const SIGN: usize = memory.data<i32>([0x80000000]);
+
+const EXP_LEAST: usize = memory.data<f32>([-87.33654]);
+const LOG2_E: usize = memory.data<f32>([1.44269504]);
+/** −ln 2 in two parts, so that n times the first is exact. */
+const MINUS_LN2: usize = memory.data<f32>([-0.693359375, 2.12194440e-4]);
+/** Adding 1.5 · 2²³ rounds a small number to an integer, ties to even, and leaves that integer in the low bits. */
+const ROUND: usize = memory.data<f32>([12582912.0]);
+const EXPONENT_BIAS: usize = memory.data<i32>([127 << 23]);
+
+/** Minimax polynomials, highest power first: (eʳ − 1 − r) / r² and (tanh x − x) / x³ in x². */
+const EXP: usize = memory.data<f32>([
+  0.001381455920636654, 0.008368735201656818, 0.04166838899254799, 0.1666652113199234, 0.4999999403953552,
+]);
+const TANH: usize = memory.data<f32>([
+  -0.005717045161873102, 0.02065058797597885, -0.05374349653720856, 0.13331490755081177, -0.3333328366279602,
+]);
+const TANH_SMALL: usize = memory.data<f32>([0.625]);
+
+/**
+ * eˣ for x ≤ 0. x = n·ln 2 + r with n whole and |r| ≤ ln 2 / 2; a polynomial gives eʳ. Below −87.33654, where eˣ leaves the normal
+ * numbers, the result stays at the smallest of them.
+ */
+@inline export function expNonPositive(argument: v128): v128 {
+  const x = f32x4.pmax(argument, constant(EXP_LEAST)); // a < b ? b : a, so NaN stays
+  const shifted = f32x4.add(f32x4.mul(x, constant(LOG2_E)), constant(ROUND));
+  const n = f32x4.sub(shifted, constant(ROUND));
+  let r = fma(n, constant(MINUS_LN2), x);
+  r = fma(n, constant(MINUS_LN2, 1), r);
+  let p = constant(EXP);
+  p = fma(p, r, constant(EXP, 1));
+  p = fma(p, r, constant(EXP, 2));
+  p = fma(p, r, constant(EXP, 3));
+  p = fma(p, r, constant(EXP, 4));
+  const y = f32x4.add(fma(f32x4.mul(r, r), p, r), constant(ONE));
+  const power = i32x4.add(i32x4.shl(shifted, 23), constant(EXPONENT_BIAS));
+  return f32x4.mul(y, power);
+}
+
+/** 1 / (1 + e⁻ˣ), from e^−|x| so that nothing overflows. */
+@inline export function sigmoid(x: v128): v128 {
+  const e = expNonPositive(v128.or(x, constant(SIGN)));
+  const s = f32x4.div(constant(ONE), f32x4.add(constant(ONE), e));
+  return v128.bitselect(f32x4.mul(e, s), s, f32x4.lt(x, splat(0)));
+}
+
+/** An odd polynomial near 0, where 1 − e would cancel; (1 − e) / (1 + e) with e = e^−2|x| elsewhere. */
+@inline export function tanh(x: v128): v128 {
+  const a = f32x4.abs(x);
+  const z = f32x4.mul(x, x);
+  let p = constant(TANH);
+  p = fma(p, z, constant(TANH, 1));
+  p = fma(p, z, constant(TANH, 2));
+  p = fma(p, z, constant(TANH, 3));
+  p = fma(p, z, constant(TANH, 4));
+  const small = fma(f32x4.mul(x, z), p, x);
+  const e = expNonPositive(f32x4.mul(a, constant(MINUS_TWO)));
+  const t = f32x4.div(f32x4.sub(constant(ONE), e), f32x4.add(constant(ONE), e));
+  const big = v128.or(t, v128.and(x, constant(SIGN)));
+  return v128.bitselect(small, big, f32x4.lt(a, constant(TANH_SMALL)));
+}
+
+/**
+ * ln x for normal x > 0; NaN and +∞ come out as they are. x = m · 2ᵉ with m in [√½, √2); the polynomial for ln(1 + f) is that of
+ * logf in Cephes (S. Moshier).
+ */
+@inline export function log(x: v128): v128 {
+  const e = i32x4.shr_s(i32x4.sub(x, i32x4.splat(0x3f3504f3)), 23);
+  const f = f32x4.sub(i32x4.sub(x, i32x4.shl(e, 23)), splat(1));
+  const z = f32x4.mul(f, f);
+  let p = splat(7.0376836292e-2);
+  p = fma(p, f, splat(-1.1514610310e-1));
+  p = fma(p, f, splat(1.1676998740e-1));
+  p = fma(p, f, splat(-1.2420140846e-1));
+  p = fma(p, f, splat(1.4249322787e-1));
+  p = fma(p, f, splat(-1.6668057665e-1));
+  p = fma(p, f, splat(2.0000714765e-1));
+  p = fma(p, f, splat(-2.4999993993e-1));
+  p = fma(p, f, splat(3.3333331174e-1));
+  const n = f32x4.convert_i32x4_s(e);
+  let y = f32x4.mul(f32x4.mul(f, z), p);
+  y = fma(n, splat(-2.12194440e-4), y);
+  y = fma(z, splat(-0.5), y);
+  const result = fma(n, splat(0.693359375), f32x4.add(f, y));
+  return v128.bitselect(result, x, f32x4.lt(x, splat(Infinity)));
+}
+
+/** Angle of `turns` in [0, 1) as k quarter turns and a remainder of at most π/4, exact in turns. */
+@inline function quarters(turns: v128): v128 { return f32x4.nearest(f32x4.mul(turns, splat(4))); }
+@inline function remainder(turns: v128): v128 {
+  return f32x4.mul(fma(quarters(turns), splat(-0.25), turns), splat(6.2831853071795864769));
+}
+
+/** Sine and cosine of |a| ≤ π/4; the polynomials of sinf and cosf in Cephes, the cosine refitted. */
+@inline function sineNear0(a: v128): v128 {
+  const z = f32x4.mul(a, a);
+  let s = splat(-1.9515295891e-4);
+  s = fma(s, z, splat(8.3321608736e-3));
+  s = fma(s, z, splat(-1.6666654611e-1));
+  return fma(f32x4.mul(a, z), s, a);
+}
+@inline function cosineNear0(a: v128): v128 {
+  const z = f32x4.mul(a, a);
+  let c = splat(2.443315711809948e-5);
+  c = fma(c, z, splat(-1.388731625493765e-3));
+  c = fma(c, z, splat(4.166664568298827e-2));
+  return fma(f32x4.mul(z, z), c, fma(z, splat(-0.5), splat(1)));
+}
+
+/** Takes the other function in odd quadrants and the other sign where bit 1 of `signed` is set. */
+@inline function inQuadrant(even: v128, odd: v128, quadrant: v128, signed: v128): v128 {
+  const value = v128.bitselect(odd, even, i32x4.eq(v128.and(quadrant, i32x4.splat(1)), i32x4.splat(1)));
+  return v128.xor(value, i32x4.shl(v128.and(signed, i32x4.splat(2)), 30));
+}
+
+/** sin 2πq for q in [0, 1). */
+@inline export function sine2Pi(q: v128): v128 {
+  const quadrant = i32x4.trunc_sat_f32x4_s(quarters(q));
+  const a = remainder(q);
+  return inQuadrant(sineNear0(a), cosineNear0(a), quadrant, quadrant);
+}
+
+/** cos 2πq for q in [0, 1). */
+@inline export function cosine2Pi(q: v128): v128 {
+  const quadrant = i32x4.trunc_sat_f32x4_s(quarters(q));
+  const a = remainder(q);
+  return inQuadrant(cosineNear0(a), sineNear0(a), quadrant, i32x4.add(quadrant, i32x4.splat(1)));
+}

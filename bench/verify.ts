@@ -1,0 +1,41 @@
+/** Nothing is timed that is wrong: the first steps must agree with those of the reference backend in float32. */
+import type { Backend } from '../src/backends/executor.js';
+import { type Cell, startTraining, type Training } from './cells.js';
+
+export interface FirstStep {
+  readonly loss: number;
+  /** Before clipping. */
+  readonly gradientNorm: number;
+}
+
+/** Three: the second sees the first update and the carried state, the third sees moments that are not fresh. */
+const STEPS = 3;
+
+/**
+ * Largest relative difference. Two backends sum in float32 in different orders: about 1e-7 for the loss, a mean over all tokens,
+ * and 1e-6 for the norm, after two updates that divide by gradients' magnitudes.
+ */
+const TOLERANCE = { loss: 2e-6, gradientNorm: 2e-5 } as const;
+
+/** Takes the first steps of a training. */
+export async function firstSteps({ trainer, batches }: Training): Promise<FirstStep[]> {
+  const steps = await trainer.fit(batches, { steps: STEPS });
+  return steps.map(({ loss, gradientNorm }) => ({ loss, gradientNorm }));
+}
+
+export const expectedSteps = async (cell: Cell, reference: Backend): Promise<FirstStep[]> =>
+  firstSteps(await startTraining(cell, reference));
+
+/** What differs, in words; undefined where everything agrees. */
+export function findDisagreement(expected: readonly FirstStep[], actual: readonly FirstStep[]): string | undefined {
+  for (const [index, reference] of expected.entries()) {
+    for (const name of ['loss', 'gradientNorm'] as const) {
+      const [wanted, found] = [reference[name], actual[index]?.[name] ?? Number.NaN];
+      const difference = Math.abs(found - wanted) / Math.abs(wanted);
+      if (difference <= TOLERANCE[name]) continue; // NaN does not
+      const limit = `${difference.toExponential(1)} apart, at most ${TOLERANCE[name]} is right`;
+      return `step ${index + 1}: ${name} is ${found} but the reference has ${wanted} (${limit})`;
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,60 @@
+{
+  "variables": {
+    # node-gyp rebuild -- -Dseqgrad_replay=1 also builds build/Release/replay.
+    "seqgrad_replay%": 0
+  },
+  "target_defaults": {
+    "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
+    "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+    # Only S::fma may fuse a multiplication with an addition.
+    "cflags": ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-Wall", "-Wextra"],
+    "cflags!": ["-fno-omit-frame-pointer"],
+    "cflags_cc": ["-std=c++17"],
+    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"]
+  },
+  "conditions": [
+    ["target_arch=='x64'", {
+      "variables": {"kernels": ["kernels_sse2", "kernels_avx2", "kernels_avx512"]},
+      "targets": [
+        {
+          "target_name": "kernels_sse2",
+          "type": "static_library",
+          "sources": ["native/isa/sse2.cc"]
+        },
+        {
+          "target_name": "kernels_avx2",
+          "type": "static_library",
+          "sources": ["native/isa/avx2.cc"],
+          "cflags": ["-mavx2", "-mfma"]
+        },
+        {
+          "target_name": "kernels_avx512",
+          "type": "static_library",
+          "sources": ["native/isa/avx512.cc"],
+          "cflags": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma", "-mprefer-vector-width=512",
+            # GCC 12 warns about its own header.
+            "-Wno-maybe-uninitialized"]
+        }
+      ]
+    }, {
+      "variables": {"kernels": []}
+    }],
+    ["seqgrad_replay==1", {
+      "targets": [
+        {
+          "target_name": "replay",
+          "type": "executable",
+          "sources": ["native/replay.cc", "native/executor.cc", "native/isa/isa.cc"],
+          "dependencies": ["<@(kernels)"]
+        }
+      ]
+    }]
+  ],
+  "targets": [
+    {
+      "target_name": "seqgrad",
+      "sources": ["native/addon.cc", "native/executor.cc", "native/isa/isa.cc"],
+      "dependencies": ["<@(kernels)"]
+    }
+  ]
+}

@@ -1,0 +1,102 @@
+#include "executor.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "float-environment.h"
+#include "generated/instructions.h"
+
+namespace seqgrad {
+
+const char* describe(RunError error) {
+  switch (error) {
+    case RunError::none:
+      return "";
+    case RunError::unchecked:
+      return "Expected a program that was checked for a heap of this size but received one that was not";
+    case RunError::records:
+      return "Expected a range of records within the program but received another";
+    case RunError::memory:
+      return "Expected memory for the workspace of the program but there is none";
+  }
+  return "";
+}
+
+std::unique_ptr<Program> Program::create(const int32_t* words, size_t count, const Isa& isa, Numerics numerics) {
+  std::unique_ptr<Program> program(new (std::nothrow) Program);
+  if (program == nullptr) return nullptr;
+  program->words_.reset(new (std::nothrow) int32_t[count + 1]);
+  if (program->words_ == nullptr) return nullptr;
+  std::copy_n(words, count, program->words_.get());
+  program->count_ = count;
+  program->dispatch_ = numerics == Numerics::fast ? isa.fast : isa.strict;
+  program->numerics_ = numerics;
+  return program;
+}
+
+Program::~Program() { std::free(workspace_); }
+
+ProgramFault Program::check(double heapElements) {
+  checkedElements_ = -1;
+  records_ = 0;
+  const ProgramFault fault = findFault(heapElements);
+  if (fault.fault == 0) checkedElements_ = heapElements;
+  return fault;
+}
+
+ProgramFault Program::findFault(double heapElements) {
+  const auto is = [](Fault fault, int32_t record, int32_t item) {
+    return ProgramFault{static_cast<int32_t>(fault), record, item};
+  };
+  const int32_t* words = words_.get();
+  if (count_ < HEADER_WORDS || words[0] != FINGERPRINT) return is(Fault::header, 0, 0);
+  if (words[1] < 0 || static_cast<size_t>(words[1]) != count_) return is(Fault::length, 0, 0);
+
+  // A record has at least three words, so more records than words is a fault found below.
+  const int32_t records = words[2];
+  const size_t room = std::min(static_cast<size_t>(std::max(records, 0)), count_);
+  starts_.reset(new (std::nothrow) int32_t[room + 1]);
+  if (starts_ == nullptr) return is(Fault::length, 0, 0);
+  double workspaceElements = 0;
+  size_t at = HEADER_WORDS;
+  for (int32_t record = 0; record < records; record++) {
+    if (at >= count_) return is(Fault::length, record, 0);
+    const int32_t size = recordWords(words[at]);
+    if (size == 0) return is(Fault::instruction, record, 0);
+    if (at + 1 >= count_ || words[at + 1] != size || at + size > count_) return is(Fault::length, record, 0);
+    const RecordFault found = checkRecord(words + at, heapElements);
+    if (found.fault != Fault::none) return is(found.fault, record, found.item);
+    workspaceElements = std::max(workspaceElements, seqgrad::workspaceElements(words + at));
+    starts_[record] = static_cast<int32_t>(at);
+    at += size;
+  }
+  if (at != count_) return is(Fault::length, records, 0);
+
+  if (workspaceElements > workspaceElements_) {
+    std::free(workspace_);
+    workspace_ = nullptr;
+  }
+  workspaceElements_ = std::max(workspaceElements, workspaceElements_);
+  records_ = std::max(records, 0);
+  return is(Fault::none, 0, 0);
+}
+
+RunError Program::run(float* heap, double heapElements, int32_t first, int32_t last) {
+  if (!(checkedElements_ >= 0) || !(heapElements >= checkedElements_)) return RunError::unchecked;
+  if (first < 0 || first > last || last > records_) return RunError::records;
+  if (workspace_ == nullptr && workspaceElements_ > 0) {
+    constexpr double LINE = 64, MOST = 0x1p46;
+    const double bytes = workspaceElements_ * sizeof(float);
+    if (!(bytes < MOST)) return RunError::memory;
+    workspace_ = static_cast<float*>(std::aligned_alloc(64, (static_cast<size_t>(bytes / LINE) + 1) * 64));
+    if (workspace_ == nullptr) return RunError::memory;
+  }
+  const FloatEnvironment environment(numerics_ == Numerics::fast);
+  Context context{team_, workspace_};
+  for (int32_t record = first; record < last; record++) dispatch_(words_.get() + starts_[record], heap, context);
+  return RunError::none;
+}
+
+}  // namespace seqgrad

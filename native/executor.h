@@ -1,0 +1,56 @@
+// Programs: words that are checked against a heap and run on it. Knows nothing of Node.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "isa/isa.h"
+
+namespace seqgrad {
+
+struct ProgramFault {
+  int32_t fault;  // a number of the contract's `faults`; 0 for none
+  int32_t record;
+  int32_t item;
+};
+
+enum class RunError { none, unchecked, records, memory };
+
+/// What is wrong with a run, in words.
+const char* describe(RunError error);
+
+class Program {
+ public:
+  enum class Numerics { fast, strict };
+
+  /// Copies the words, so that what was checked is what runs. Null if there is no memory for them.
+  static std::unique_ptr<Program> create(const int32_t* words, size_t count, const Isa& isa, Numerics numerics);
+  ~Program();
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  /// The first fault for a heap of so many 4-byte elements. Only a program without faults runs.
+  ProgramFault check(double heapElements);
+
+  int32_t recordCount() const { return records_; }
+
+  /// Runs the records first … last − 1 on a heap of at least as many elements as were checked.
+  RunError run(float* heap, double heapElements, int32_t first, int32_t last);
+
+ private:
+  Program() = default;
+  ProgramFault findFault(double heapElements);
+
+  std::unique_ptr<int32_t[]> words_;
+  std::unique_ptr<int32_t[]> starts_;  // [records] where each record begins
+  size_t count_ = 0;
+  int32_t records_ = 0;
+  double checkedElements_ = -1;
+  double workspaceElements_ = 0;
+  float* workspace_ = nullptr;
+  Dispatch dispatch_ = nullptr;
+  Numerics numerics_ = Numerics::fast;
+  Team team_;
+};
+
+}  // namespace seqgrad

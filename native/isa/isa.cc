@@ -1,0 +1,94 @@
+// Which ISAs this machine can use, by cpuid and xgetbv (Intel SDM volume 1, 13.2–13.5, 14.3 and 15.2).
+#include "isa.h"
+
+#include <cstring>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+namespace seqgrad {
+namespace {
+
+#if defined(__x86_64__)
+
+struct Registers {
+  unsigned a, b, c, d;
+};
+
+Registers cpuid(unsigned leaf) {
+  Registers r{};
+  if (!__get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d)) return {};
+  return r;
+}
+
+constexpr bool has(unsigned word, unsigned bits) { return (word & bits) == bits; }
+
+/// The register state that the operating system saves: 0 where it does not say.
+unsigned savedState() {
+  if (!has(cpuid(1).c, bit_OSXSAVE)) return 0;
+  unsigned low, high;
+  __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return low;
+}
+
+constexpr unsigned STATE_YMM = 0x6, STATE_ZMM = 0xe6;
+
+struct Verdict {
+  bool usable;
+  const char* reason;
+};
+
+Verdict avx512Verdict() {
+  if (!has(cpuid(7).b, bit_AVX512F | bit_AVX512VL | bit_AVX512DQ | bit_AVX512BW)) {
+    return {false, "the processor lacks AVX-512 F, VL, DQ or BW"};
+  }
+  if (!has(savedState(), STATE_ZMM)) return {false, "the operating system does not save the AVX-512 registers"};
+  return {true, "the processor has AVX-512 F, VL, DQ and BW"};
+}
+
+Verdict avx2Verdict() {
+  if (!has(cpuid(7).b, bit_AVX2) || !has(cpuid(1).c, bit_FMA)) return {false, "the processor lacks AVX2 or FMA"};
+  if (!has(savedState(), STATE_YMM)) return {false, "the operating system does not save the AVX registers"};
+  return {true, "the processor has AVX2 and FMA"};
+}
+
+struct Isas {
+  Isa list[ISA_COUNT];
+  Isas() {
+    const Verdict avx512 = avx512Verdict(), avx2 = avx2Verdict();
+    list[0] = {"avx512", avx512Fast, avx512Strict, avx512FastAdds, avx512StrictAdds, avx512.usable, avx512.reason};
+    list[1] = {"avx2", avx2Fast, avx2Strict, avx2FastAdds, avx2StrictAdds, avx2.usable, avx2.reason};
+    list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it"};
+  }
+};
+
+#else
+
+struct Isas {
+  Isa list[ISA_COUNT];
+  Isas() {
+    const char* reason = "this build is for another kind of processor";
+    list[0] = {"avx512", nullptr, nullptr, nullptr, nullptr, false, reason};
+    list[1] = {"avx2", nullptr, nullptr, nullptr, nullptr, false, reason};
+    list[2] = {"sse2", nullptr, nullptr, nullptr, nullptr, false, reason};
+  }
+};
+
+#endif
+
+}  // namespace
+
+const Isa* isas() {
+  static const Isas machine;  // a fact about the machine, the same for every environment
+  return machine.list;
+}
+
+const Isa* findIsa(const char* name) {
+  for (const Isa* isa = isas(); isa < isas() + ISA_COUNT; isa++) {
+    if (std::strcmp(name, "auto") == 0 ? isa->usable : std::strcmp(name, isa->name) == 0) return isa;
+  }
+  return nullptr;
+}
+
+}  // namespace seqgrad

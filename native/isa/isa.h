@@ -1,0 +1,41 @@
+// The instruction sets this build has kernels for, and which of them this machine can use.
+#pragma once
+#include <cstdint>
+
+#include "../team.h"
+
+namespace seqgrad {
+
+using Dispatch = void (*)(const int32_t* words, float* heap, Context& context);
+/// See kernels/peak.h.
+using MultiplyAdds = double (*)(int64_t steps, float* result);
+
+struct Isa {
+  const char* name;
+  Dispatch fast, strict;  // null if not compiled
+  MultiplyAdds fastAdds, strictAdds;
+  bool usable;            // the processor has it and the operating system keeps its registers
+  const char* reason;     // why usable or why not
+};
+
+/// All known ISAs, best first.
+constexpr int ISA_COUNT = 3;
+const Isa* isas();
+
+/// The ISA of that name, the best usable one for "auto", or null.
+const Isa* findIsa(const char* name);
+
+// Each defined in the file of its ISA.
+void avx512Fast(const int32_t*, float*, Context&);
+void avx512Strict(const int32_t*, float*, Context&);
+void avx2Fast(const int32_t*, float*, Context&);
+void avx2Strict(const int32_t*, float*, Context&);
+void sse2(const int32_t*, float*, Context&);
+
+double avx512FastAdds(int64_t, float*);
+double avx512StrictAdds(int64_t, float*);
+double avx2FastAdds(int64_t, float*);
+double avx2StrictAdds(int64_t, float*);
+double sse2Adds(int64_t, float*);
+
+}  // namespace seqgrad

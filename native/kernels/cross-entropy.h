@@ -1,0 +1,86 @@
+// Softmax and cross-entropy in one pass over the logits.
+#pragma once
+#include "../generated/instructions.h"
+#include "../simd/lanes.h"
+#include "../simd/math.h"
+#include "../team.h"
+
+namespace seqgrad {
+
+constexpr int32_t IGNORED_LABEL = -100;
+
+/// The maximum of n elements; NaN if one of them is.
+template <class S>
+SEQGRAD_INLINE float maximum(const float* x, int64_t n) {
+  const float lowest = -__builtin_inff();
+  auto most = S::broadcast(lowest);
+  forVectors<S>(0, n, [&](auto at) {
+    auto value = at.load(x);
+    if (at.count() < S::lanes) {
+      float padded[S::lanes];
+      for (float& lane : padded) lane = lowest;
+      at.index = 0;
+      at.store(padded, value);
+      value = S::load(padded);
+    }
+    most = S::select(S::isNan(most), most, S::maxOrSecond(most, value));
+  });
+  float lane[S::lanes], result = lowest;
+  S::store(lane, most);
+  for (const float value : lane) {
+    if (!(value <= result)) result = value;
+    if (result != result) break;
+  }
+  return result;
+}
+
+/// Writes `value` to n elements, if there are any to write.
+template <class S>
+SEQGRAD_INLINE void fillRow(float* row, int64_t n, float value) {
+  if (row == nullptr) return;
+  forVectors<S>(0, n, [&](auto at) { at.store(row, S::broadcast(value)); });
+}
+
+/// One row: x [V] and, if wanted, dx [V], which may be the same memory. Returns its loss.
+template <class S>
+SEQGRAD_INLINE float crossEntropyRow(const float* x, float* dx, int32_t label, int64_t V, float w) {
+  // Subtracting the maximum changes nothing but keeps exp from overflowing.
+  const float m = maximum<S>(x, V);
+  const float labelled = x[label] - m;
+  Lanes<S> lanes;
+  lanes.take(V, [&](auto& lane, auto at) {
+    const auto e = math::expNonPositive<S>(at.load(x) - S::broadcast(m));
+    if (dx != nullptr) at.store(dx, e);
+    lane = lane + S::keepFirst(e, at.count());
+  });
+  const float s = lanes.total();
+  if (dx != nullptr) {
+    const float inverse = 1.0f / s;
+    const float atLabel = (dx[label] * inverse - 1.0f) * w;
+    forVectors<S>(0, V, [&](auto at) { at.store(dx, at.load(dx) * S::broadcast(inverse) * S::broadcast(w)); });
+    dx[label] = atLabel;
+  }
+  return (S::firstLane(math::log<S>(S::broadcast(s))) - labelled) * w;
+}
+
+/// logits, dLogits [N, V], labels, rowLoss [N]
+template <class S>
+void softmaxCrossEntropy(const SoftmaxCrossEntropy& r, Context& context) {
+  constexpr int64_t ROWS = 16;
+  const int64_t N = r.N, V = r.V;
+  context.team.parallel(pieces(N, ROWS), [&](int64_t ticket) {
+    for (int64_t i = ticket * ROWS; i < least(ticket * ROWS + ROWS, N); i++) {
+      const int32_t label = r.labels[i];
+      float* dx = r.dLogits == nullptr ? nullptr : r.dLogits + i * V;
+      if (label >= 0 && label < V) {
+        r.rowLoss[i] = crossEntropyRow<S>(r.logits + i * V, dx, label, V, 1.0f / *r.denominator);
+      } else {
+        const float value = label == IGNORED_LABEL ? 0.0f : __builtin_nanf("");
+        r.rowLoss[i] = value;
+        fillRow<S>(dx, V, value);
+      }
+    }
+  });
+}
+
+}  // namespace seqgrad

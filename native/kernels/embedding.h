@@ -1,0 +1,46 @@
+// Rows of a table, and their gradient.
+#pragma once
+#include "../generated/instructions.h"
+#include "../simd/vectors.h"
+#include "../team.h"
+
+namespace seqgrad {
+
+/// table [V, C], ids [N], y [N, C]
+template <class S>
+void embedding(const Embedding& r, Context& context) {
+  constexpr int64_t ROWS = 64;
+  const int64_t N = r.N, C = r.C;
+  context.team.parallel(pieces(N, ROWS), [&](int64_t ticket) {
+    for (int64_t i = ticket * ROWS; i < least(ticket * ROWS + ROWS, N); i++) {
+      const int32_t id = r.ids[i];
+      float* y = r.y + i * C;
+      if (id >= 0 && id < r.V) {
+        const float* row = r.table + id * C;
+        forVectors<S>(0, C, [&](auto at) { at.store(y, at.load(row)); });
+      } else {
+        const auto nan = S::broadcast(__builtin_nanf(""));
+        forVectors<S>(0, C, [&](auto at) { at.store(y, nan); });
+      }
+    }
+  });
+}
+
+/// ids [N], dy [N, C], dTable [V, C]. A row may occur often, so tickets are cut by columns.
+template <class S>
+void embeddingBackward(const EmbeddingBackward& r, Context& context) {
+  constexpr int64_t COLUMNS = 64;
+  const int64_t C = r.C;
+  context.team.parallel(pieces(C, COLUMNS), [&](int64_t ticket) {
+    const int64_t begin = ticket * COLUMNS, end = least(begin + COLUMNS, C);
+    for (int64_t i = 0; i < r.N; i++) {
+      const int32_t id = r.ids[i];
+      if (id < 0 || id >= r.V) continue;
+      const float* dy = r.dy + i * C;
+      float* dRow = r.dTable + id * C;
+      forVectors<S>(begin, end, [&](auto at) { at.store(dRow, at.load(dRow) + at.load(dy)); });
+    }
+  });
+}
+
+}  // namespace seqgrad

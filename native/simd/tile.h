@@ -1,0 +1,104 @@
+// The matrix product in registers, and the layout it wants its right factor in.
+//
+// A panel holds some columns of the right factor, a whole number of vectors wide: panel[k][column], columns beyond the last
+// one zero. A tile multiplies a few rows of the left factor by a panel. Every element is one sum over ascending k, whatever
+// the tile's shape, so ISAs with tiles of other shapes give the same bits in strict numerics.
+#pragma once
+#include "inline.h"
+#include "vectors.h"
+
+namespace seqgrad {
+
+/// Rows of the left factor as they lie in memory: a(r, k) = rows[r · step + k].
+struct RowMajor {
+  const float* rows;
+  ptrdiff_t step;
+};
+
+/// Rows of the left factor packed for one tile: a(r, k) = packed[k · rows + r].
+struct Interleaved {
+  const float* packed;
+};
+
+template <int rows>
+SEQGRAD_INLINE float elementOf(RowMajor a, int r, int64_t k) {
+  return a.rows[r * a.step + k];
+}
+template <int rows>
+SEQGRAD_INLINE float elementOf(Interleaved a, int r, int64_t k) {
+  return a.packed[k * rows + r];
+}
+
+/// Asks for the cache line at `p`, which will be read or written soon. Any address is allowed.
+SEQGRAD_INLINE void fetch(const float* p) { __builtin_prefetch(p); }
+
+/// sum[r][v] = Σ over k of a(r, k) · panel[k][v]
+///
+/// Calls `ahead(r)` for every row, spread over the product, to fetch what its result will meet: all at once would leave no
+/// room for the panel's own loads.
+template <class S, int rows, int vectors, class Left, class Ahead>
+SEQGRAD_INLINE void multiplyTile(Left a, const float* panel, ptrdiff_t panelRow, int64_t K,
+                                 typename S::Floats (&sum)[rows][vectors], const Ahead& ahead) {
+  // A copy that is only indexed by constants, so that it stays in registers whatever the caller does with the sums.
+  typename S::Floats c[rows][vectors];
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) c[r][v] = S::zero();
+  }
+  int64_t k = 0;
+  for (int part = 0; part < rows; part++) {
+    ahead(part);
+    const int64_t end = K * (part + 1) / rows;
+#pragma GCC unroll 2
+    for (; k < end; k++, panel += panelRow) {
+      typename S::Floats b[vectors];
+#pragma GCC unroll 8
+      for (int v = 0; v < vectors; v++) b[v] = S::load(panel + v * S::lanes);
+#pragma GCC unroll 16
+      for (int r = 0; r < rows; r++) {
+        const auto x = S::broadcast(elementOf<rows>(a, r, k));
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) c[r][v] = S::fma(x, b[v], c[r][v]);
+      }
+    }
+  }
+#pragma GCC unroll 16
+  for (int r = 0; r < rows; r++) {
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sum[r][v] = c[r][v];
+  }
+}
+
+/// Packs `columns` columns of the right factor, b(k, j) = source[k · rowStep + j · columnStep], to target[k · targetRow + j],
+/// filled with zeros up to `width`, a multiple of the lanes.
+template <class S>
+void packPanel(const float* source, ptrdiff_t rowStep, ptrdiff_t columnStep, int64_t K, int64_t columns, float* target,
+               ptrdiff_t targetRow, int width) {
+  if (columnStep == 1) {
+    for (int64_t k = 0; k < K; k++, source += rowStep, target += targetRow) {
+      int j = 0;
+      for (; j + S::lanes <= columns && j < width; j += S::lanes) S::store(target + j, S::load(source + j));
+      if (j < columns && j < width) {
+        S::store(target + j, S::loadFirst(source + j, static_cast<int>(columns - j)));
+        j += S::lanes;
+      }
+      for (; j < width; j += S::lanes) S::store(target + j, S::zero());
+    }
+    return;
+  }
+  for (int j = 0; j < width; j += S::lanes) {
+    const int here = static_cast<int>(columns <= j ? 0 : least<int64_t>(columns - j, S::lanes));
+    const float* from = source + (here == 0 ? 0 : j * columnStep);
+    float* to = target + j;
+    int64_t k = 0;
+    if (rowStep == 1 && here == S::lanes) {
+      for (; k + S::lanes <= K; k += S::lanes) S::transpose(from + k, columnStep, to + k * targetRow, targetRow);
+    }
+    for (; k < K; k++) {
+      for (int l = 0; l < S::lanes; l++) to[k * targetRow + l] = l < here ? from[k * rowStep + l * columnStep] : 0.0f;
+    }
+  }
+}
+
+}  // namespace seqgrad

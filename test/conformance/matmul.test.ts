@@ -1,0 +1,139 @@
+import { type Case, caseOf } from '../support/case.js';
+import { conforms } from '../support/conform.js';
+
+const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+
+interface Product {
+  readonly batch?: number;
+  readonly M: number;
+  readonly N: number;
+  readonly K: number;
+  /** A matrix is stored as its transpose. */
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+  /** Elements between rows that belong to something else. */
+  readonly gap?: number;
+  /** One b for the whole batch. */
+  readonly shareB?: boolean;
+}
+
+function dimsOf({ batch = 1, M, N, K, transposeA = false, transposeB = false, gap = 0, shareB = false }: Product) {
+  const [aWide, bWide, cRow] = [(transposeA ? M : K) + gap, (transposeB ? K : N) + gap, N + gap];
+  return {
+    ...{ batch, M, N, K },
+    ...{ aBatch: aWide * (transposeA ? K : M), aRow: transposeA ? 1 : aWide, aColumn: transposeA ? aWide : 1 },
+    ...{
+      bBatch: shareB ? 0 : bWide * (transposeB ? N : K),
+      bRow: transposeB ? 1 : bWide,
+      bColumn: transposeB ? bWide : 1,
+    },
+    ...{ cBatch: cRow * M, cRow },
+  };
+}
+
+const transposes = [
+  { transposeA: false, transposeB: false },
+  { transposeA: true, transposeB: false },
+  { transposeA: false, transposeB: true },
+  { transposeA: true, transposeB: true },
+];
+
+/** M and N around tiles of up to 16 × 64, K around vectors and blocks of 256. */
+const sizes: readonly (readonly [M: number, N: number, K: number])[] = [
+  ...([
+    [2, 3, 2],
+    [1, 17, 3],
+    [3, 1, 17],
+    [1, 16, 257],
+    [17, 1, 255],
+    [3, 15, 16],
+    [5, 16, 15],
+    [6, 17, 31],
+  ] as const),
+  ...([
+    [7, 31, 33],
+    [8, 32, 65],
+    [9, 33, 256],
+    [12, 48, 257],
+    [13, 63, 5],
+    [14, 64, 17],
+    [15, 65, 255],
+    [16, 67, 32],
+  ] as const),
+  ...([
+    [17, 96, 1],
+    [31, 97, 7],
+    [33, 130, 19],
+    [65, 16, 513],
+  ] as const),
+];
+
+const products: readonly Product[] = [
+  ...sizes.flatMap(([M, N, K]) => transposes.map((transpose) => ({ M, N, K, ...transpose }))),
+  ...sizes.slice(4, 12).flatMap(([M, N, K]) => transposes.map((transpose) => ({ M, N, K, gap: 5, ...transpose }))),
+  ...transposes.map((transpose) => ({ batch: 3, M: 5, N: 19, K: 18, ...transpose })),
+  ...transposes.map((transpose) => ({ batch: 4, M: 7, N: 33, K: 9, gap: 3, shareB: true, ...transpose })),
+  ...transposes.map((transpose) => ({ M: 66, N: 135, K: 300, ...transpose })),
+  ...([
+    { M: 1, N: 1, K: 1 },
+    { M: 0, N: 5, K: 3 },
+    { M: 4, N: 0, K: 3 },
+    { M: 5, N: 17, K: 0 },
+    { batch: 0, M: 2, N: 3, K: 4 },
+  ] as const),
+];
+
+/** Strides that are no transpose: a vector repeated as rows or as columns, and every second element. */
+const odd: readonly ReturnType<typeof dimsOf>[] = [
+  { ...dimsOf({ M: 9, N: 17, K: 5 }), aRow: 0, aBatch: 0 },
+  { ...dimsOf({ M: 9, N: 17, K: 5 }), bColumn: 0, bRow: 1 },
+  { ...dimsOf({ M: 9, N: 35, K: 21 }), aColumn: 0, bRow: 0 },
+  { ...dimsOf({ M: 9, N: 35, K: 21 }), aColumn: 2, aRow: 42, bColumn: 2, bRow: 70 },
+];
+
+/** One value in a and in b that is not finite, in the last row and column: its row and column show it, no other element may. */
+function notFinite(instruction: 'matmul' | 'matmulAdd', a: number, b: number): Case[] {
+  const [M, N, K] = [7, 37, 19];
+  return transposes.map(({ transposeA, transposeB }) => {
+    const at = (
+      index: number,
+      transposed: boolean,
+      rows: number,
+      columns: number,
+    ): readonly [row: number, column: number] =>
+      transposed ? [index % rows, Math.floor(index / rows)] : [Math.floor(index / columns), index % columns];
+    const isAt = (position: readonly [number, number], row: number, column: number): boolean =>
+      position[0] === row && position[1] === column;
+    return caseOf(instruction, dimsOf({ M, N, K, transposeA, transposeB }), {
+      note: `a has ${a}, b has ${b}`,
+      fillings: {
+        a: (random, index) => (isAt(at(index, transposeA, M, K), M - 1, K - 1) ? a : random.value()),
+        b: (random, index) => (isAt(at(index, transposeB, K, N), 3, N - 1) ? b : random.value()),
+      },
+    });
+  });
+}
+
+const cases = (instruction: 'matmul' | 'matmulAdd'): Case[] => [
+  ...[...products.map(dimsOf), ...odd].map((dims) => caseOf(instruction, dims)),
+  ...notFinite(instruction, nan, 1),
+  ...notFinite(instruction, inf, 0),
+  ...notFinite(instruction, 1, -inf),
+  caseOf(instruction, dimsOf({ M: 3, N: 18, K: 2 }), {
+    fillings: { a: [inf, 1, 2], b: [0] },
+    note: 'Infinity · 0 is NaN',
+  }),
+];
+
+conforms('matmul', [
+  ...cases('matmul'),
+  ...products.map((product) => caseOf('matmul', dimsOf(product), { absent: ['bias'] })),
+  caseOf('matmul', dimsOf({ M: 5, N: 33, K: 4 }), { fillings: { bias: [nan, inf, -inf, 0, 1] }, note: 'special bias' }),
+]);
+conforms('matmulAdd', [
+  ...cases('matmulAdd'),
+  caseOf('matmulAdd', dimsOf({ M: 5, N: 33, K: 4 }), {
+    fillings: { c: [nan, inf, -inf, 0, 1] },
+    note: 'special values in c stay',
+  }),
+]);

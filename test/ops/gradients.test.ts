@@ -1,0 +1,158 @@
+import test from 'ava';
+import { call } from '../../src/graph/graph.js';
+import type { Tensor } from '../../src/graph/tensor.js';
+import { accumulate, computed, concat, reshape, slice, transpose } from '../../src/ops/copy.js';
+import { crossEntropy } from '../../src/ops/cross-entropy.js';
+import { add, mul, relu, scale, scaleBy, sigmoid, tanh } from '../../src/ops/elementwise.js';
+import { embedding } from '../../src/ops/embedding.js';
+import { linear, matmul } from '../../src/ops/matmul.js';
+import { dropout } from '../../src/ops/random.js';
+import { sum } from '../../src/ops/reduce.js';
+import { maskSteps } from '../../src/ops/sequence.js';
+import { type Composition, gradientFaults } from '../graph/gradient-check.js';
+
+const check = test.macro({
+  title: (title) => `the gradient of ${title} is that of central differences`,
+  async exec(t, composition: Composition) {
+    t.deepEqual(await gradientFaults(t.title, composition), []);
+  },
+});
+
+const pair = { a: [3, 5], b: [3, 5] } as const;
+const one = { x: [3, 5] } as const;
+
+test('add', check, { leaves: pair, trace: ({ a, b }) => ({ y: add(a as Tensor, b as Tensor) }) });
+test('add of a tensor to itself', check, { leaves: one, trace: ({ x }) => ({ y: add(x as Tensor, x as Tensor) }) });
+test('mul', check, { leaves: pair, trace: ({ a, b }) => ({ y: mul(a as Tensor, b as Tensor) }) });
+test('a square', check, { leaves: one, trace: ({ x }) => ({ y: mul(x as Tensor, x as Tensor) }) });
+test('scale', check, { leaves: one, trace: ({ x }) => ({ y: scale(x as Tensor, -1.75) }) });
+test('scaleBy', check, {
+  leaves: one,
+  fixed: { factor: { shape: [1], values: [0.3] } },
+  trace: ({ x, factor }) => ({ y: scaleBy(x as Tensor, factor as Tensor) }),
+});
+test('sigmoid', check, { leaves: one, trace: ({ x }) => ({ y: sigmoid(x as Tensor) }) });
+test('tanh', check, { leaves: one, trace: ({ x }) => ({ y: tanh(x as Tensor) }) });
+test('relu', check, { leaves: one, away: 0.01, trace: ({ x }) => ({ y: relu(x as Tensor) }) });
+test('sum', check, { leaves: one, trace: ({ x }) => ({ y: sum(mul(x as Tensor, x as Tensor)) }) });
+test('reshape', check, { leaves: { x: [3, 4] }, trace: ({ x }) => ({ y: tanh(reshape(x as Tensor, [2, 6])) }) });
+
+for (const transposeA of [false, true]) {
+  for (const transposeB of [false, true]) {
+    for (const batch of [[], [2]]) {
+      const title = `matmul ${transposeA ? 'Aᵀ' : 'A'}·${transposeB ? 'Bᵀ' : 'B'}${batch.length > 0 ? ', batched' : ''}, with bias`;
+      test(title, check, {
+        leaves: {
+          a: [...batch, ...(transposeA ? [4, 3] : [3, 4])],
+          b: [...batch, ...(transposeB ? [5, 4] : [4, 5])],
+          bias: [5],
+        },
+        trace: ({ a, b, bias }) => ({ c: matmul(a as Tensor, b as Tensor, { transposeA, transposeB, bias: bias as Tensor }) }),
+      });
+    }
+  }
+}
+test('a matrix times itself transposed', check, {
+  leaves: { a: [3, 4] },
+  trace: ({ a }) => ({ c: matmul(a as Tensor, a as Tensor, { transposeB: true }) }),
+});
+test('matmul without bias, K larger than a block of 256', check, {
+  leaves: { a: [2, 300], b: [300, 3] },
+  trace: ({ a, b }) => ({ c: matmul(a as Tensor, b as Tensor) }),
+});
+test('linear over three axes', check, {
+  leaves: { x: [2, 3, 4], weight: [5, 4], bias: [5] },
+  trace: ({ x, weight, bias }) => ({ y: linear(x as Tensor, weight as Tensor, bias as Tensor) }),
+});
+test('a weight used twice', check, {
+  leaves: { x: [3, 4], weight: [4, 4] },
+  trace: ({ x, weight }) => ({ y: linear(tanh(linear(x as Tensor, weight as Tensor)), weight as Tensor) }),
+});
+test('embedding, some ids more than once', check, {
+  leaves: { table: [4, 3] },
+  fixed: { ids: { shape: [2, 3], values: [1, 3, 1, 0, 1, 3], type: 'i32' } },
+  trace: ({ table, ids }) => ({ y: tanh(embedding(table as Tensor, ids as Tensor)) }),
+});
+test('a table looked up twice', check, {
+  leaves: { table: [4, 3] },
+  fixed: { ids: { shape: [4], values: [1, 3, 1, 0], type: 'i32' } },
+  trace: ({ table, ids }) => ({
+    y: mul(embedding(table as Tensor, ids as Tensor), tanh(embedding(table as Tensor, ids as Tensor))),
+  }),
+});
+for (const axis of [0, 1, 2]) {
+  test(`slice along axis ${axis}, overlapping parts`, check, {
+    leaves: { x: [4, 4, 4] },
+    trace: ({ x }) => ({ y: mul(slice(x as Tensor, axis, 0, 3), slice(x as Tensor, axis, 1, 4)) }),
+  });
+  test(`concat along axis ${axis}, a part twice`, check, {
+    leaves: { a: [2, 3, 4], b: [2, 3, 4].with(axis, 5) },
+    trace: ({ a, b }) => ({ y: concat([a as Tensor, b as Tensor, tanh(a as Tensor), a as Tensor], axis) }),
+  });
+}
+for (const order of [[1, 0], [2, 0, 1], [1, 2, 0], [3, 1, 0, 2], [0, 2, 1, 3]]) {
+  test(`transpose ${order}`, check, {
+    leaves: { x: [2, 3, 4, 5].slice(0, order.length) },
+    trace: ({ x }) => ({ y: sigmoid(transpose(x as Tensor, order)) }),
+  });
+}
+test('maskSteps', check, {
+  leaves: { x: [4, 3, 2] },
+  fixed: { lengths: { shape: [3], values: [0, 4, 2], type: 'i32' } },
+  trace: ({ x, lengths }) => ({ y: maskSteps(mul(x as Tensor, x as Tensor), lengths as Tensor) }),
+});
+test('dropout', check, {
+  leaves: { x: [6, 7] },
+  fixed: { random: { shape: [3], values: [7, 0, 3], type: 'i32' } },
+  trace: ({ x, random }) => ({ y: dropout(mul(x as Tensor, x as Tensor), 0.4, random as Tensor, 5) }),
+});
+test('crossEntropy, some labels ignored', check, {
+  leaves: { logits: [5, 4] },
+  fixed: {
+    labels: { shape: [5], values: [0, 3, -100, 2, 2], type: 'i32' },
+    denominator: { shape: [1], values: [4] },
+  },
+  trace: ({ logits, labels, denominator }) => ({
+    loss: crossEntropy(logits as Tensor, labels as Tensor, denominator as Tensor),
+  }),
+});
+test('crossEntropy of logits that are used elsewhere too', check, {
+  leaves: { logits: [3, 4] },
+  fixed: { labels: { shape: [3], values: [0, 3, 1], type: 'i32' }, denominator: { shape: [1], values: [3] } },
+  trace: ({ logits, labels, denominator }) => ({
+    loss: scale(crossEntropy(logits as Tensor, labels as Tensor, denominator as Tensor), 2),
+    squared: mul(logits as Tensor, logits as Tensor),
+  }),
+});
+
+test('planted fault: a wrong gradient is caught', async (t) => {
+  const wrong = (x: Tensor, factor: number): Tensor =>
+    x.graph.node({
+      op: 'wrong',
+      inputs: { x },
+      outputs: { y: { shape: x.shape } },
+      calls: ({ y }) => [call('tanh', { x, y }, { n: x.elements })],
+      gradient: ({ y: dy }, { y }) => ({ to: { x: dy && computed(() => scale(tanhBackward(y as Tensor, dy), factor)) } }),
+    }).y;
+  const tanhBackward = (y: Tensor, dy: Tensor): Tensor =>
+    y.graph.node({
+      op: 'tanhBackward',
+      inputs: { y, dy },
+      outputs: { dx: { shape: y.shape } },
+      calls: ({ dx }) => [call('tanhBackward', { y, dy, dx }, { n: y.elements })],
+    }).dx;
+  const composition = (factor: number): Composition => ({
+    leaves: one,
+    trace: ({ x }) => ({ y: wrong(x as Tensor, factor) }),
+  });
+  t.deepEqual(await gradientFaults(t.title, composition(1)), []);
+  t.is((await gradientFaults(t.title, composition(1.0001))).length, 1);
+});
+
+test('planted fault: a gradient that is never added is caught', async (t) => {
+  const faults = await gradientFaults(t.title, {
+    leaves: { sum: [3], x: [3] },
+    trace: ({ sum: start, x }) => ({ y: accumulate(start, x) }), // has no gradient rule for either
+  }).catch((error: Error) => error);
+  t.true(faults instanceof Error ? faults.message.includes('no gradient') : faults.length > 0);
+});

@@ -1,0 +1,73 @@
+/** The instruction list keeps the rules it states about itself. */
+import test from 'ava';
+import { bytesOf, flopsOf, workspaceOf } from '../../src/program/cost.js';
+import { namesOf } from '../../src/program/expression.js';
+import { type InstructionSpec, instructionNames, specOf } from '../../src/program/instructions.js';
+
+/** Registers a rule; `offenders` names what breaks it in one instruction. */
+function rule(title: string, offenders: (spec: InstructionSpec) => string[]): void {
+  test(title, (t) => {
+    const found = instructionNames.flatMap((name) => offenders(specOf(name)).map((what) => `${name}: ${what}`));
+    t.deepEqual(found, []);
+  });
+}
+
+rule('every expression is about the dimensions of its instruction', ({ operands, dims, flops, workspace }) => {
+  const places = Object.values(operands).flatMap(({ shape, strides = [] }) => [...shape, ...strides]);
+  const expressions = [...places, flops, ...(workspace === undefined ? [] : [workspace])];
+  return expressions.flatMap(namesOf).filter((name) => !dims.includes(name));
+});
+
+rule('strides are given for every axis, up to four', ({ operands }) =>
+  Object.entries(operands)
+    .filter(([, { shape, strides = shape }]) => strides.length !== shape.length || shape.length > 4)
+    .map(([name]) => name),
+);
+
+rule('only a written operand replaces another: one that is read, of the same shape and type', ({ operands }) =>
+  Object.entries(operands)
+    .filter(([, { mayReplace, access, shape, type }]) => {
+      if (mayReplace === undefined) return false;
+      const replaced = operands[mayReplace];
+      const alike = `${replaced?.shape}` === `${shape}` && replaced?.type === type;
+      return access !== 'write' || replaced?.access !== 'read' || !alike;
+    })
+    .map(([name]) => name),
+);
+
+rule('no name means two things', ({ operands, dims, scalars = [] }) => {
+  const names = [...Object.keys(operands), ...dims, ...scalars];
+  return names.filter((name, index) => names.indexOf(name) !== index);
+});
+
+rule('something is written', ({ operands }) =>
+  Object.values(operands).some(({ access }) => access !== 'read' && access !== 'scratch') ? [] : ['nothing'],
+);
+
+test('a call costs what its dimensions say', (t) => {
+  const operands = { a: 0, b: 0, c: 0 };
+  const dims = {
+    batch: 2,
+    M: 3,
+    N: 5,
+    K: 7,
+    aBatch: 21,
+    aRow: 7,
+    aColumn: 1,
+    bBatch: 35,
+    bRow: 5,
+    bColumn: 1,
+    cBatch: 15,
+    cRow: 5,
+  };
+  const elements = 2 * (3 * 7 + 7 * 5);
+  t.is(flopsOf({ instruction: 'matmul', operands, dims, scalars: {} }), 2 * 2 * 3 * 5 * 7);
+  t.is(bytesOf({ instruction: 'matmul', operands, dims, scalars: {} }), 4 * (elements + 30));
+  t.is(
+    bytesOf({ instruction: 'matmul', operands: { ...operands, bias: 0 }, dims, scalars: {} }),
+    4 * (elements + 30 + 5),
+  );
+  t.is(bytesOf({ instruction: 'matmulAdd', operands, dims, scalars: {} }), 4 * (elements + 2 * 30));
+  t.is(workspaceOf({ instruction: 'matmul', operands, dims, scalars: {} }), 256 * (3 + 5 + 256));
+  t.is(workspaceOf({ instruction: 'add', operands, dims: { n: 5 }, scalars: {} }), 0);
+});

@@ -1,0 +1,64 @@
+/** Registers the conformance tests of an instruction: each backend against the reference, and strict backends with each other. */
+import test from 'ava';
+import type { InstructionName } from '../../src/program/instructions.js';
+import type { Outcome } from './bench.js';
+import type { Case } from './case.js';
+import { bitDifferences, examine, type Question, questionOf, report } from './examine.js';
+import { subjects } from './subjects.js';
+
+/** A case per title: two of the same name would have the same values. */
+function checkTitles(cases: readonly Case[]): void {
+  const titles = new Set(cases.map(({ title }) => title));
+  if (titles.size !== cases.length)
+    throw new Error(`${cases.length - titles.size} cases have a title that another one has`);
+}
+
+export function conforms(instruction: InstructionName, cases: readonly Case[]): void {
+  checkTitles(cases);
+  let questions: Promise<Question[]> | undefined;
+  const ask = (): Promise<Question[]> => {
+    questions ??= (async () => {
+      const asked: Question[] = [];
+      for (const testCase of cases) asked.push(await questionOf(testCase)); // one after the other: they share a heap
+      return asked;
+    })();
+    return questions;
+  };
+  const strictOutcomes = new Map<string, (Outcome | undefined)[]>();
+
+  for (const subject of subjects) {
+    const { title, strict } = subject;
+    test.serial(`${instruction}: ${title} agrees with the float64 reference (${cases.length} cases)`, async (t) => {
+      const reports: string[] = [];
+      const outcomes: (Outcome | undefined)[] = [];
+      for (const question of await ask()) {
+        const { violations, outcome } = await examine(subject, question);
+        outcomes.push(outcome);
+        if (violations.length > 0) reports.push(report(question.testCase, violations));
+      }
+      if (strict) strictOutcomes.set(title, outcomes);
+      t.deepEqual(reports.slice(0, 5), [], `${reports.length} cases of ${cases.length}`);
+    });
+  }
+  const strictTitles = subjects.filter(({ strict }) => strict).map(({ title }) => title);
+  if (strictTitles.length < 2) return; // subjects.test.ts says so
+  test.serial(`${instruction}: ${strictTitles.join(' = ')}, bit for bit`, (t) => {
+    const [first, ...others] = [...strictOutcomes];
+    const reports: string[] = [];
+    for (const [title, outcomes] of others) {
+      for (const [index, testCase] of cases.entries()) {
+        const [a, b] = [first?.[1][index], outcomes[index]];
+        if (a === undefined || b === undefined) continue; // its own test has failed
+        const differences = bitDifferences(testCase, a, b);
+        if (differences.length > 0)
+          reports.push(
+            report(
+              testCase,
+              differences.map((words) => `${first?.[0]}, ${title}: ${words}`),
+            ),
+          );
+      }
+    }
+    t.deepEqual(reports.slice(0, 5), [], `${reports.length} comparisons`);
+  });
+}
