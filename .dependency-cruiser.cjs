@@ -20,7 +20,7 @@ const mayUse = {
   cli: ['models', 'train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   data: [],
   formats: [],
-  build: ['program'],
+  toolchain: [],
 };
 
 const layers = Object.entries(mayUse).map(([layer, below]) => ({
@@ -54,7 +54,7 @@ module.exports = {
       name: 'no-dev-dependencies',
       comment: 'what ships needs only what is installed with it',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/build/' },
+      from: { path: '^src/', pathNot: '^src/toolchain/' },
       to: { dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown'], dependencyTypesNot: ['type-only'] },
     },
   ],

@@ -1,6 +1,6 @@
 /** The WASM executor: checks and runs programs over the memory it is given. Words, data and workspace are addresses in it. */
 import { dispatch } from './generated/dispatch';
-import { checkRecord, Fault, FINGERPRINT, HEADER_WORDS, recordWords } from './generated/instructions';
+import { checkRecord, Fault, FINGERPRINT, HEADER_WORDS, recordWords, workspaceElements } from './generated/instructions';
 
 export { multiplyAdds, ROUND_FLOPS } from './peak';
 
@@ -35,6 +35,18 @@ export function check(words: usize, count: i32, heapElements: f64): i32 {
   }
   record = records;
   return at == count ? Fault.none : Fault.length;
+}
+
+/** Elements of workspace that a checked program needs. */
+export function workspace(words: usize): f64 {
+  const records = load<i32>(words, 8);
+  let at = words + (<usize>HEADER_WORDS << 2);
+  let most: f64 = 0;
+  for (let i = 0; i < records; i++) {
+    most = max(most, workspaceElements(at));
+    at += load<usize>(at, 4) << 2;
+  }
+  return ceil(most);
 }
 
 /** Runs records `first` (inclusive) to `last` (exclusive) of a checked program. */

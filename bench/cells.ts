@@ -59,7 +59,13 @@ function text({ batch, time, vocabularySize }: Cell): Int32Array<ArrayBuffer> {
 export interface Training {
   readonly model: LstmLanguageModel;
   readonly trainer: Trainer;
-  readonly batches: Iterator<Batch, void> & Iterable<Batch>;
+  /** Without end; each loop over them goes on where the one before stopped. */
+  readonly batches: Iterable<Batch>;
+}
+
+/** The same values, but a loop that stops early does not end them. */
+function withoutEnd<T>(values: Generator<T, void>): Iterable<T> {
+  return { [Symbol.iterator]: () => ({ next: () => values.next() }) };
 }
 
 /** A model of a cell with fresh parameters, the same on every backend, and all it takes to train it: AdamW, clipping at 1. */
@@ -69,5 +75,5 @@ export async function startTraining(cell: Cell, backend: Backend): Promise<Train
   const vocabulary = CharacterVocabulary.fromText(characters);
   const model = await LstmLanguageModel.create({ vocabulary, hiddenSize, backend, seed: 1 });
   const trainer = new Trainer(model, { learningRate: 2e-3, clipNorm: 1 });
-  return { model, trainer, batches: model.batches(text(cell), { batch, window: time }) };
+  return { model, trainer, batches: withoutEnd(model.batches(text(cell), { batch, window: time })) };
 }

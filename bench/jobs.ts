@@ -10,12 +10,11 @@ import type { FirstStep } from './verify.js';
 /** The work of a process. */
 export type Job =
   | { readonly kind: 'reference'; readonly cell: string }
-  | StepJob
-  | { readonly kind: 'profile'; readonly cell: string; readonly subject: Subject; readonly seconds: number }
+  | TrainingJob
   | { readonly kind: 'micro'; readonly subject: Subject; readonly seconds: number };
 
-export interface StepJob {
-  readonly kind: 'step';
+export interface TrainingJob {
+  readonly kind: 'step' | 'profile';
   readonly cell: string;
   readonly subject: Subject;
   /** What the reference got. */
@@ -30,14 +29,14 @@ interface Answers {
   readonly micro: readonly MicroTime[];
 }
 
-export type AnswerTo<J extends Job> = Answers[J['kind']];
+export type AnswerTo<K extends Job['kind']> = Answers[K];
 
 /** A measurement that did not take place, and why. */
 export interface Failure {
   readonly failure: string;
 }
 
-export const hasFailed = (answer: object): answer is Failure => 'failure' in answer;
+export const hasFailed = <T extends object, F extends Failure>(answer: T | F): answer is F => 'failure' in answer;
 
 /** Runs a command to its end and reads the JSON on the last line of its output. */
 export function runProcess<T>(
@@ -66,8 +65,10 @@ export function runProcess<T>(
 const child = fileURLToPath(new URL('./child.js', import.meta.url));
 
 /** Does a job in a fresh process. */
-export const runJob = <J extends Job>(job: J, nodeArguments: readonly string[]): Promise<AnswerTo<J> | Failure> =>
-  runProcess(process.execPath, [...nodeArguments, child, JSON.stringify(job)]);
+export const runJob = <K extends Job['kind']>(
+  job: Job & { readonly kind: K },
+  nodeArguments: readonly string[] = [],
+): Promise<AnswerTo<K> | Failure> => runProcess(process.execPath, [...nodeArguments, child, JSON.stringify(job)]);
 
 /**
  * Runs measurements one after the other, in rounds: a slow spell of the machine meets all of them.
@@ -83,7 +84,8 @@ export async function alternate<T extends object>(
       const known = answers[index] as T[] | Failure;
       if (hasFailed(known)) continue;
       const done = round * measurements.length + index;
-      if (process.stderr.isTTY) process.stderr.write(`\r\u001b[2Kmeasuring ${done + 1} of ${rounds * measurements.length}`);
+      if (process.stderr.isTTY)
+        process.stderr.write(`\r\u001b[2Kmeasuring ${done + 1} of ${rounds * measurements.length}`);
       const answer = await measure();
       if (hasFailed(answer)) answers[index] = answer;
       else known.push(answer);

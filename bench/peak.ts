@@ -6,7 +6,7 @@ import { probeWasm } from '../src/backends/wasm.js';
 import { median } from './statistics.js';
 
 /** Long enough for the timer, short enough to be interleaved with what is measured. */
-const MILLISECONDS = 2;
+const MILLISECONDS = 1;
 
 /** GFLOP/s of multiply-adds that never leave the registers, measured anew by each call. */
 export type Peak = () => number;

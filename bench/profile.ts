@@ -1,10 +1,11 @@
 /** Where the time of a training step goes, instruction by instruction. */
 import type { InstructionTime } from '../src/backends/engine.js';
-import { cellOf, startTraining } from './cells.js';
-import type { Job } from './jobs.js';
+import { cellOf } from './cells.js';
+import type { TrainingJob } from './jobs.js';
 import { copyRate, peakOf } from './peak.js';
 import { median } from './statistics.js';
 import { loadSubject } from './subjects.js';
+import { startVerified } from './verify.js';
 
 /** One instruction of the step. */
 export interface CallTime {
@@ -27,6 +28,8 @@ export interface StepProfile {
 }
 
 const WARM_UP_STEPS = 50;
+/** Steps in a row between two that are taken apart. */
+const WHOLE_STEPS = 4;
 
 /** Median of each column. */
 function medians(rows: readonly (readonly InstructionTime[])[]): CallTime[] {
@@ -41,24 +44,26 @@ function medians(rows: readonly (readonly InstructionTime[])[]): CallTime[] {
   }));
 }
 
-/** Takes steps apart and whole ones in turns. The scalars of the last whole step serve the ones taken apart. */
-export async function profileStep({ cell: name, subject, seconds }: Extract<Job, { kind: 'profile' }>): Promise<StepProfile> {
+/**
+ * Takes steps apart and whole ones in turns. The scalars of the last whole step serve the ones taken apart.
+ * @throws WrongResultError
+ */
+export async function profileStep({ cell: name, subject, expected, seconds }: TrainingJob): Promise<StepProfile> {
   const cell = cellOf(name);
   const backend = await loadSubject(subject);
-  const { model, trainer, batches } = await startTraining(cell, backend);
+  const { model, trainer, batches } = await startVerified(cell, backend, expected);
   const peak = await peakOf(backend);
   await trainer.fit(batches, { steps: WARM_UP_STEPS });
   const { accumulate, update } = await trainer.programs(cell);
 
+  const [batch] = batches;
   const rows: InstructionTime[][] = [];
   const steps: number[] = [];
   const peaks: number[] = [];
   for (const end = performance.now() + seconds * 1000; performance.now() < end; ) {
-    const inputs = batches.next().value?.inputs ?? {};
-    const times = await model.engine.profile(accumulate, inputs);
+    for (const { milliseconds } of await trainer.fit(batches, { steps: WHOLE_STEPS })) steps.push(milliseconds);
+    const times = await model.engine.profile(accumulate, batch?.inputs);
     rows.push([...times, ...(await model.engine.profile(update))]);
-    const [step] = await trainer.fit(batches, { steps: 1 });
-    steps.push(step?.milliseconds ?? Number.NaN);
     if (peak !== undefined && rows.length % 4 === 0) peaks.push(peak());
   }
   const calls = medians(rows);

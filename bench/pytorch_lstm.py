@@ -1,55 +1,96 @@
-#!/usr/bin/env python3
-"""PyTorch's time for the training steps that `npm run bench` measures, on one thread: python3 bench/pytorch_lstm.py
+"""Times a training step of Embedding -> LSTM -> Linear in PyTorch on one thread, and prints one line of JSON.
 
-A step is forward, cross-entropy, backward, clipping by global norm and AdamW of Embedding(V, H) → LSTM(H) → Linear(H, V), time-major,
-with carried state. Prints the median of the steps in milliseconds, and the quartiles; take the best of several launches.
-
-Debian's PyTorch uses whatever libblas.so.3 is, which may be the reference BLAS (some 20 times slower). For a fair number:
-OMP_NUM_THREADS=1 LD_PRELOAD=path/to/openblas-openmp/libopenblas.so.0 python3 bench/pytorch_lstm.py
+The step is the one that the benchmark of this project times: forward, cross-entropy, backward, clipping by the global norm,
+AdamW, the recurrent state carried from window to window. It is written as fast as PyTorch allows: time-major, gradients set to
+None, and the fastest of the optimizer's forms that this version has.
 """
+import argparse
+import json
+import os
 import re
 import statistics
 import time
 
 import torch
-
-torch.set_num_threads(1)
-VOCABULARY = 96
-CASES = [dict(H=128, B=32, T=64, steps=100), dict(H=64, B=8, T=32, steps=300)]
+from torch import nn
 
 
-def measure(H, B, T, steps, warm_up=10):
+class LanguageModel(nn.Module):
+    def __init__(self, vocabulary, hidden):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, hidden)
+        self.lstm = nn.LSTM(hidden, hidden)  # time-major
+        self.head = nn.Linear(hidden, vocabulary)
+
+    def forward(self, tokens, state):
+        output, state = self.lstm(self.embedding(tokens), state)
+        return self.head(output), state
+
+
+def make_step(options, foreach):
     torch.manual_seed(1)
-    embedding = torch.nn.Embedding(VOCABULARY, H)
-    lstm = torch.nn.LSTM(H, H)
-    head = torch.nn.Linear(H, VOCABULARY)
-    parameters = [p for module in (embedding, lstm, head) for p in module.parameters()]
-    optimizer = torch.optim.AdamW(parameters, lr=2e-3, foreach=True)
-    tokens = torch.randint(VOCABULARY, (T, B))
-    labels = torch.randint(VOCABULARY, (T * B,))
-    state = (torch.zeros(1, B, H), torch.zeros(1, B, H))
-    times = []
-    for _ in range(warm_up + steps):
-        start = time.perf_counter()
+    model = LanguageModel(options.vocabulary, options.hidden)
+    parameters = list(model.parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.01, foreach=foreach)
+    tokens = torch.randint(options.vocabulary, (options.time + 1, options.batch))
+    state = None
+
+    def step():
+        nonlocal state
+        logits, state = model(tokens[:-1], state)
+        state = tuple(part.detach() for part in state)
+        loss = nn.functional.cross_entropy(logits.flatten(0, 1), tokens[1:].flatten())
         optimizer.zero_grad(set_to_none=True)
-        hidden, (h, c) = lstm(embedding(tokens), state)
-        state = (h.detach(), c.detach())
-        loss = torch.nn.functional.cross_entropy(head(hidden).view(T * B, VOCABULARY), labels)
         loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
-        times.append((time.perf_counter() - start) * 1e3)
-    return statistics.quantiles(times[warm_up:], n=4)
+        return loss.item()
+
+    return step
 
 
-def blas():
-    """The linear algebra library that is loaded; the first one preloaded wins."""
-    with open("/proc/self/maps") as maps:
-        found = re.findall(r"lib(?:openblas|blis|mkl_rt|blas)\w*", maps.read())
-    return found[0] if len(set(found)) == 1 else " over ".join(sorted(set(found), key=lambda name: name == "libblas"))
+def measure(step, seconds):
+    """Milliseconds of every step, after half a second of warm-up."""
+    clock = time.perf_counter
+    end = clock() + 0.5
+    while clock() < end:
+        step()
+    times = []
+    end = clock() + seconds
+    while clock() < end:
+        start = clock()
+        step()
+        times.append((clock() - start) * 1e3)
+    return times
 
 
-print(f"PyTorch {torch.__version__}, {blas()}, 1 thread")
-for case in CASES:
-    lower, median, upper = measure(**case)
-    print(f"H {case['H']} B {case['B']} T {case['T']}: {median:.2f} ms ({lower:.2f} … {upper:.2f})")
+def loaded_blas():
+    """The library of matrix products in this process."""
+    with open("/proc/self/maps", encoding="utf8") as maps:
+        paths = {line.split()[-1] for line in maps if ".so" in line}
+    found = {os.path.basename(path) for path in paths if re.search(r"lib(openblas|mkl_rt|blis|blas|mkl_core)", path)}
+    return ", ".join(sorted(found)) or "unknown"
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("hidden", "batch", "time", "vocabulary"):
+        parser.add_argument(f"--{name}", type=int, required=True)
+    parser.add_argument("--seconds", type=float, default=2.0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+    forms = {}
+    for foreach in (True, False):
+        try:
+            forms["AdamW foreach" if foreach else "AdamW"] = measure(make_step(options, foreach), options.seconds / 2)
+        except TypeError:  # older than this option
+            continue
+    form = min(forms, key=lambda name: statistics.median(forms[name]))
+    blas = loaded_blas() if os.path.exists("/proc/self/maps") else "unknown"
+    print(json.dumps({"milliseconds": forms[form], "version": torch.__version__, "blas": blas, "form": form}))
+
+
+if __name__ == "__main__":
+    main()

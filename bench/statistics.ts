@@ -38,18 +38,28 @@ export function timerResolution(): number {
   return smallest;
 }
 
+/** How far the middle half of some values is apart, relative to their median. */
+const spreadOf = (values: readonly number[]): number =>
+  (quantile(values, 0.75) - quantile(values, 0.25)) / median(values);
+
+/** Whether a peak can be believed. */
+export function peakDoubts(peaks: readonly number[]): string[] {
+  const spread = spreadOf(peaks);
+  return spread > NOISE ? [`half of the measurements of the peak are ${percent(spread)} of their median apart`] : [];
+}
+
 const percent = (fraction: number): string => `${Math.round(fraction * 100)} %`;
 
-/** Summarises the times of all rounds, in milliseconds. */
-export function summarise(rounds: readonly (readonly number[])[], resolution: number): Summary {
+/** Summarises the times of all rounds, in milliseconds. `resolution` is that of the timer, where single times were taken with it. */
+export function summarise(rounds: readonly (readonly number[])[], resolution = 0): Summary {
   const all = rounds.flat();
   const [middle, p25, p75] = [median(all), quantile(all, 0.25), quantile(all, 0.75)];
   const medians = rounds.map(median);
-  const spread = (p75 - p25) / middle;
+  const spread = spreadOf(all);
   const drift = (Math.max(...medians) - Math.min(...medians)) / middle;
   const doubts: string[] = [];
   if (spread > NOISE) doubts.push(`half of the runs are ${percent(spread)} of the median apart`);
   if (drift > NOISE) doubts.push(`the rounds' medians are ${percent(drift)} apart`);
   if (middle < TICKS * resolution) doubts.push(`the timer is saturated: one tick is ${percent(resolution / middle)}`);
-  return { median: middle, min: Math.min(...all), p25, p75, runs: all.length, doubts };
+  return { median: middle, min: quantile(all, 0), p25, p75, runs: all.length, doubts };
 }

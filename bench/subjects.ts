@@ -10,6 +10,9 @@ export interface Subject {
   readonly numerics: Numerics;
 }
 
+/** All that can be asked for. */
+export const isas = ['avx512', 'avx2', 'sse2', 'wasm-simd', 'wasm-relaxed', 'float32', 'float64'] as const;
+
 export const nameOf = ({ isa, numerics }: Subject): string =>
   `${backendOf(isa)} ${isa.replace('wasm-', '')}${numerics === 'strict' ? ' strict' : ''}`;
 

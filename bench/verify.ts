@@ -18,16 +18,32 @@ const STEPS = 3;
 const TOLERANCE = { loss: 2e-6, gradientNorm: 2e-5 } as const;
 
 /** Takes the first steps of a training. */
-export async function firstSteps({ trainer, batches }: Training): Promise<FirstStep[]> {
+async function takeFirstSteps({ trainer, batches }: Training): Promise<FirstStep[]> {
   const steps = await trainer.fit(batches, { steps: STEPS });
   return steps.map(({ loss, gradientNorm }) => ({ loss, gradientNorm }));
 }
 
-export const expectedSteps = async (cell: Cell, reference: Backend): Promise<FirstStep[]> =>
-  firstSteps(await startTraining(cell, reference));
+export const firstSteps = async (cell: Cell, backend: Backend): Promise<FirstStep[]> =>
+  takeFirstSteps(await startTraining(cell, backend));
+
+/** A backend that computes something else than the reference. */
+export class WrongResultError extends Error {
+  override readonly name = 'WrongResultError';
+}
+
+/**
+ * A training whose first steps are taken and right.
+ * @throws WrongResultError saying which number is not.
+ */
+export async function startVerified(cell: Cell, backend: Backend, expected: readonly FirstStep[]): Promise<Training> {
+  const training = await startTraining(cell, backend);
+  const disagreement = findDisagreement(expected, await takeFirstSteps(training));
+  if (disagreement !== undefined) throw new WrongResultError(`not timed, because it is wrong: ${disagreement}`);
+  return training;
+}
 
 /** What differs, in words; undefined where everything agrees. */
-export function findDisagreement(expected: readonly FirstStep[], actual: readonly FirstStep[]): string | undefined {
+function findDisagreement(expected: readonly FirstStep[], actual: readonly FirstStep[]): string | undefined {
   for (const [index, reference] of expected.entries()) {
     for (const name of ['loss', 'gradientNorm'] as const) {
       const [wanted, found] = [reference[name], actual[index]?.[name] ?? Number.NaN];

@@ -1,5 +1,5 @@
-// The addon: programs as objects of JavaScript. No maths; every argument is checked here, because a cast that trusts its caller
-// would crash the process.
+// The addon: programs as objects of JavaScript. No maths; every argument is checked here, because a cast that trusts
+// its caller would crash the process.
 #include <napi.h>
 
 #include <chrono>
@@ -72,8 +72,8 @@ class Program : public Napi::ObjectWrap<Program> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Program",
-                       {InstanceAccessor<&Program::recordCount>("recordCount"), InstanceMethod<&Program::check>("check"),
-                        InstanceMethod<&Program::run>("run")});
+                       {InstanceAccessor<&Program::recordCount>("recordCount"),
+                        InstanceMethod<&Program::check>("check"), InstanceMethod<&Program::run>("run")});
   }
 
   /// (words: Int32Array, isa: string, numerics: 'fast' | 'strict')
@@ -86,7 +86,8 @@ class Program : public Napi::ObjectWrap<Program> {
     }
     Kernels kernels;
     if (!kernelsOf(env, info[1], info[2], kernels)) return;
-    program_ = Executable::create(static_cast<const int32_t*>(words.data), words.length, *kernels.isa, kernels.numerics);
+    program_ =
+        Executable::create(static_cast<const int32_t*>(words.data), words.length, *kernels.isa, kernels.numerics);
     if (program_ == nullptr) refuse(env, "Expected memory for the program but there is none");
   }
 

@@ -7,8 +7,8 @@
 
 namespace seqgrad {
 
-/// Rounds to nearest, without traps; with `flushes` subnormal results and arguments count as zero (they cost a hundred cycles
-/// each). The thread's own setting returns at the end: it belongs to the caller.
+/// Rounds to nearest, without traps; with `flushes` subnormal results and arguments count as zero (they cost a hundred
+/// cycles each). The thread's own setting returns at the end: it belongs to the caller.
 class FloatEnvironment {
 #if defined(__x86_64__)
  public:

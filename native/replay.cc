@@ -45,8 +45,8 @@ int main(int argumentCount, char** arguments) {
     return 2;
   }
   const bool strict = std::strcmp(arguments[4], "strict") == 0;
-  const auto program = Program::create(words.data(), words.size(), *isa,
-                                       strict ? Program::Numerics::strict : Program::Numerics::fast);
+  const auto program =
+      Program::create(words.data(), words.size(), *isa, strict ? Program::Numerics::strict : Program::Numerics::fast);
   if (program == nullptr) return 2;
   const seqgrad::ProgramFault fault = program->check(static_cast<double>(heap.size()));
   if (fault.fault != 0) {

@@ -8,7 +8,7 @@ import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
 import { packLanes } from '../simd/pack';
 import { copyOrZero, copyRow, fillRow } from '../simd/rows';
-import { TILE_COLUMNS, TILE_ROWS, tile } from '../simd/tile';
+import { rowTile, TILE_COLUMNS, TILE_ROWS, tile } from '../simd/tile';
 
 const TICKET_ROWS: i32 = 32;
 
@@ -105,8 +105,12 @@ function multiplyGroup(H: i32, workspace: usize, rows: usize, unit: i32, lastUni
   for (; unit < lastUnit; unit += 4, weight += stripBytes * 2, quarter += SUMS_QUARTER) {
     let hidden = rows, sums = quarter;
     for (let left = count; left > 0; left -= TILE_ROWS, hidden += tileBytes, sums += SUMS_ROW * TILE_ROWS) {
-      tile(H, hidden, weight, workspace, 0, sums, SUMS_ROW);
-      tile(H, hidden, weight + stripBytes, workspace, 0, sums + 32, SUMS_ROW);
+      if (left == 1) {
+        rowTile(H, hidden, weight, weight + stripBytes, sums);
+      } else {
+        tile(H, hidden, weight, workspace, 0, sums, SUMS_ROW);
+        tile(H, hidden, weight + stripBytes, workspace, 0, sums + 32, SUMS_ROW);
+      }
     }
   }
 }
@@ -209,26 +213,28 @@ function lstmBackwardTicket(r: LstmBackward, workspace: usize, rows: usize, firs
   for (let step = 0; step < T; step++) {
     const t = reverse ? step : T - 1 - step;
     for (let b = first; b < end; b++) {
-      if (isActive(r.lengths, b, t)) gateGradients(r, t, b, reverse ? t + 1 : t);
+      if (isActive(r.lengths, b, t)) rowGradients(r, t, b, reverse ? t + 1 : t);
       else clearGradients(r, t, b);
     }
     packRows(rows, r.dGates + (<usize>t * B * H * 4 << 2), first, end, H * 4);
-    stepBackward(r, workspace, rows, first, end, t);
+    if (end - first == 1) rowBackward(r, workspace, rows, first, t);
+    else stepBackward(r, workspace, rows, first, end, t);
   }
 }
 
 /** dGates and the inspected values of one row of step t; `before` is the index of the state that the step began with. */
-function gateGradients(r: LstmBackward, t: i32, b: i32, before: i32): void {
-  const H = r.H, B = r.B;
-  const gateBytes = <usize>H << 2;
-  const inStep = (<usize>t * B + b) * gateBytes, inGates = inStep * 4, inState = <usize>b * gateBytes;
+function rowGradients(r: LstmBackward, t: i32, b: i32, before: i32): void {
+  const B = r.B, gateBytes = <usize>r.H << 2;
+  const inState = <usize>b * gateBytes;
+  const inStep = <usize>t * B * gateBytes + inState;
+  const inGates = inStep * 4;
   const hasHidden = r.dHidden != 0, dHiddenTotal = r.dHiddenTotal, dCellTotal = r.dCellTotal, dGateValues = r.dGateValues;
   let gates = r.gates + inGates, dGates = r.dGates + inGates, values = dGateValues + inGates;
   let dHidden = r.dHidden + inStep, tanhCellAt = r.tanhCell + inStep;
-  let cellAt = r.cell + (<usize>before * B + b) * gateBytes;
+  let cellAt = r.cell + <usize>before * B * gateBytes + inState;
   let dH0 = r.dH0 + inState, dC0 = r.dC0 + inState;
   let dHiddenAt = dHiddenTotal + inStep, dCellAt = dCellTotal + inStep;
-  for (let left = H; left > 0; left -= 4) {
+  for (let left = r.H; left > 0; left -= 4) {
     const i = loadLanes(gates, left), f = loadLanes(gates + gateBytes, left);
     const g = loadLanes(gates + gateBytes * 2, left), o = loadLanes(gates + gateBytes * 3, left);
     const tanhCell = loadLanes(tanhCellAt, left);
@@ -285,6 +291,19 @@ function stepBackward(r: LstmBackward, workspace: usize, rows: usize, first: i32
         }
       }
     }
+  }
+}
+
+/** As {@link stepBackward}, for a ticket of one row. */
+function rowBackward(r: LstmBackward, workspace: usize, dGates: usize, b: i32, t: i32): void {
+  if (!isActive(r.lengths, b, t)) return;
+  const H = r.H, stripBytes = <usize>H * 4 * TILE_COLUMNS << 2;
+  const sums = workspace + SUMS;
+  let weight = workspace + WEIGHT, to = r.dH0 + (<usize>b * H << 2);
+  for (let left = H; left > 0; left -= 16, weight += stripBytes * 2, to += 64) {
+    if (left > TILE_COLUMNS) rowTile(H * 4, dGates, weight, weight + stripBytes, sums);
+    else tile(H * 4, dGates, weight, workspace, 0, sums, SUMS_ROW);
+    copyRow(min(left, 16), sums, to);
   }
 }
 

@@ -117,3 +117,53 @@ export function edgeTile(
     }
   }
 }
+
+/**
+ * c[0 … 15] = Σ over k of a[k]·b[k] for the first row of a packed [depth][4] and two strips of b, depth ≥ 1: the tile for a row that
+ * is alone. Four sums under way are too few to hide the latency of an addition, but a lone row waits for its weights more than for that.
+ */
+export function rowTile(depth: i32, a: usize, b: usize, nextB: usize, c: usize): void {
+  let c0 = splat(0), c4 = splat(0), c8 = splat(0), c12 = splat(0);
+  while (true) {
+    {
+      const a0 = v128.load32_splat(a);
+      c0 = fma(a0, v128.load(b), c0);
+      c4 = fma(a0, v128.load(b, 16), c4);
+      c8 = fma(a0, v128.load(nextB), c8);
+      c12 = fma(a0, v128.load(nextB, 16), c12);
+    }
+    if (depth <= 1) break;
+    {
+      const a0 = v128.load32_splat(a, 16);
+      c0 = fma(a0, v128.load(b, 32), c0);
+      c4 = fma(a0, v128.load(b, 48), c4);
+      c8 = fma(a0, v128.load(nextB, 32), c8);
+      c12 = fma(a0, v128.load(nextB, 48), c12);
+    }
+    if (depth <= 2) break;
+    {
+      const a0 = v128.load32_splat(a, 32);
+      c0 = fma(a0, v128.load(b, 64), c0);
+      c4 = fma(a0, v128.load(b, 80), c4);
+      c8 = fma(a0, v128.load(nextB, 64), c8);
+      c12 = fma(a0, v128.load(nextB, 80), c12);
+    }
+    if (depth <= 3) break;
+    {
+      const a0 = v128.load32_splat(a, 48);
+      c0 = fma(a0, v128.load(b, 96), c0);
+      c4 = fma(a0, v128.load(b, 112), c4);
+      c8 = fma(a0, v128.load(nextB, 96), c8);
+      c12 = fma(a0, v128.load(nextB, 112), c12);
+    }
+    depth -= 4;
+    if (depth <= 0) break;
+    a += 64;
+    b += 128;
+    nextB += 128;
+  }
+  v128.store(c, c0);
+  v128.store(c, c4, 16);
+  v128.store(c, c8, 32);
+  v128.store(c, c12, 48);
+}

@@ -14,8 +14,8 @@ struct Isa {
   const char* name;
   Dispatch fast, strict;  // null if not compiled
   MultiplyAdds fastAdds, strictAdds;
-  bool usable;            // the processor has it and the operating system keeps its registers
-  const char* reason;     // why usable or why not
+  bool usable;         // the processor has it and the operating system keeps its registers
+  const char* reason;  // why usable or why not
 };
 
 /// All known ISAs, best first.

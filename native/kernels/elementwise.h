@@ -66,9 +66,8 @@ void relu(const Relu& r, Context& context) {
 
 template <class S>
 void reluBackward(const ReluBackward& r, Context& context) {
-  forElements<S>(context, r.n, [&](auto at) {
-    at.store(r.dx, S::select(S::zero() < at.load(r.y), at.load(r.dy), S::zero()));
-  });
+  forElements<S>(context, r.n,
+                 [&](auto at) { at.store(r.dx, S::select(S::zero() < at.load(r.y), at.load(r.dy), S::zero())); });
 }
 
 }  // namespace seqgrad

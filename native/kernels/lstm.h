@@ -1,7 +1,8 @@
-// The LSTM over a whole sequence. Names and order follow the reference; T steps, B rows, H units, gates in the order i, f, g, o.
+// The LSTM over a whole sequence. Names and order follow the reference; T steps, B rows, H units, gates in the order i,
+// f, g, o.
 //
-// The recurrent weight is packed once and serves all steps. A tile of the recurrent product holds a few rows; its gate maths
-// runs while the sums are in registers.
+// The recurrent weight is packed once and serves all steps. A tile of the recurrent product holds a few rows; its gate
+// maths runs while the sums are in registers.
 #pragma once
 #include "../generated/instructions.h"
 #include "../simd/math.h"
@@ -10,8 +11,9 @@
 
 namespace seqgrad {
 
-/// Rows of the batch that one ticket takes.
-constexpr int64_t TICKET_ROWS = 48;
+/// Rows of the batch, and units, that one ticket of a step takes. All units of a few rows come before the next rows:
+/// their gates lie side by side, and memory is read ahead.
+constexpr int64_t TICKET_ROWS = 24, TICKET_UNITS = 64;
 
 /// Calls `body(first, rows)` with nearly equal runs of at most `most` rows; `rows` is a compile-time constant.
 template <int most, class Body>
@@ -34,21 +36,22 @@ SEQGRAD_INLINE bool isLive(const int32_t* lengths, int64_t t, int64_t b) {
   return lengths == nullptr || t < lengths[b];
 }
 
-/// Step t of the units at `at` of the rows b0 …; panel [H][4][lanes] holds the units' columns of weightHhᵀ, gate by gate.
+/// Step t of the units at `at` of the rows b0 …; panel [H][4][lanes] holds the units' columns of weightHhᵀ, gate by
+/// gate.
 template <class S, int rows, class Units>
 void lstmForwardTile(const LstmForward& r, const float* panel, int64_t t, int64_t b0, Units at) {
   const int64_t B = r.B, H = r.H, before = r.reverse ? t + 1 : t, after = r.reverse ? t : t + 1;
   typename S::Floats sum[rows][4];
   multiplyTile<S>(RowMajor{r.hidden + (before * B + b0) * H, H}, panel, 4 * S::lanes, H, sum, [&](int row) {
-    // What this tile meets at the next step: it comes from far, and a step is long enough.
-    const int64_t next = (t + (r.reverse ? -1 : 1)) * B + b0 + row, state = next + (r.reverse ? 0 : B);
+    const int64_t b = b0 + row;
     for (int gate = 0; gate < 4; gate++) {
-      fetch(r.xGates + (next * 4 + gate) * H + at.index);
-      fetch(r.gates + (next * 4 + gate) * H + at.index);
+      fetch(r.xGates + ((t * B + b) * 4 + gate) * H + at.index);
+      fetch(r.gates + ((t * B + b) * 4 + gate) * H + at.index);
     }
-    fetch(r.cell + state * H + at.index);
-    fetch(r.hidden + state * H + at.index);
-    fetch(r.tanhCell + next * H + at.index);
+    fetch(r.cell + (before * B + b) * H + at.index);
+    fetch(r.cell + (after * B + b) * H + at.index);
+    fetch(r.hidden + (after * B + b) * H + at.index);
+    fetch(r.tanhCell + (t * B + b) * H + at.index);
   });
   // Two passes: tanh(c) has to wait for the gates, and the processor does not look ahead far enough to fill the wait.
   typename S::Floats cNew[rows];
@@ -95,7 +98,8 @@ void lstmForward(const LstmForward& r, Context& context) {
   copyOrZero<S>(r.c0, r.cell + start * B * H, B * H);
 
   constexpr int WIDTH = 4 * S::lanes;
-  const int64_t panels = pieces<int64_t>(H, S::lanes), rowTickets = pieces(B, TICKET_ROWS);
+  const int64_t panels = pieces<int64_t>(H, S::lanes);
+  const int64_t unitTickets = pieces(H, TICKET_UNITS), rowTickets = pieces(B, TICKET_ROWS);
   float* packed = context.workspace;  // [panels][H][4][lanes]
   context.team.parallel(T == 0 ? 0 : panels, [&](int64_t panel) {
     const int64_t u = panel * S::lanes;
@@ -107,14 +111,16 @@ void lstmForward(const LstmForward& r, Context& context) {
 
   for (int64_t step = 0; step < T; step++) {
     const int64_t t = r.reverse ? T - 1 - step : step;
-    context.team.parallel(panels * rowTickets, [&](int64_t ticket) {
-      const int64_t u = ticket / rowTickets * S::lanes, b = ticket % rowTickets * TICKET_ROWS;
-      const float* panel = packed + u * H * 4;
+    context.team.parallel(unitTickets * rowTickets, [&](int64_t ticket) {
+      const int64_t u0 = ticket / rowTickets * TICKET_UNITS, b = ticket % rowTickets * TICKET_ROWS;
       forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
-        if (u + S::lanes <= H) {
-          lstmForwardTile<S, rows.value>(r, panel, t, first, Whole<S>{u});
-        } else {
-          lstmForwardTile<S, rows.value>(r, panel, t, first, Rest<S>{u, static_cast<int>(H - u)});
+        for (int64_t u = u0; u < least(u0 + TICKET_UNITS, H); u += S::lanes) {
+          const float* panel = packed + u * H * 4;
+          if (u + S::lanes <= H) {
+            lstmForwardTile<S, rows.value>(r, panel, t, first, Whole<S>{u});
+          } else {
+            lstmForwardTile<S, rows.value>(r, panel, t, first, Rest<S>{u, static_cast<int>(H - u)});
+          }
         }
       });
     });
@@ -182,7 +188,8 @@ void lstmBackwardTile(const LstmBackward& r, const float* panel, LstmBackwardSte
   const int64_t K = step.followed < 0 ? 0 : 4 * H;
   const float* dGates = K == 0 ? nullptr : r.dGates + (step.followed * B + b0) * 4 * H;
   multiplyTile<S>(RowMajor{dGates, 4 * H}, panel, vectors * S::lanes, K, recurrent, [&](int row) {
-    const int64_t b = b0 + row, next = step.t + (r.reverse ? 1 : -1), at = next * B + b;
+    if (step.isInitial) return;
+    const int64_t b = b0 + row, at = step.t * B + b;
     for (int v = 0; v < vectors; v++) {
       const int64_t unit = u + v * S::lanes;
       for (int gate = 0; gate < 4; gate++) {
@@ -190,7 +197,7 @@ void lstmBackwardTile(const LstmBackward& r, const float* panel, LstmBackwardSte
         fetch(r.dGates + (at * 4 + gate) * H + unit);
       }
       fetch(r.tanhCell + at * H + unit);
-      fetch(r.cell + ((next + (r.reverse ? 1 : 0)) * B + b) * H + unit);
+      fetch(r.cell + ((step.t + (r.reverse ? 1 : 0)) * B + b) * H + unit);
       fetch(r.dHidden + at * H + unit);
       fetch(r.dC0 + b * H + unit);
     }

@@ -1,5 +1,5 @@
-// Matrix products of a batch. K is taken in blocks of 256; of each block the right factor is packed into panels and the left
-// factor, where its rows are not contiguous, into tiles; then the tiles are multiplied.
+// Matrix products of a batch. K is taken in blocks of 256; of each block the right factor is packed into panels and the
+// left factor, where its rows are not contiguous, into tiles; then the tiles are multiplied.
 #pragma once
 #include "../generated/instructions.h"
 #include "../simd/tile.h"
@@ -130,7 +130,8 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
 
     const int64_t columnTickets = pieces(panels, TICKET_PANELS), rowTickets = pieces(tiles, TICKET_TILES);
     context.team.parallel(rowTickets * columnTickets, [&](int64_t ticket) {
-      const int64_t firstTile = ticket / columnTickets * TICKET_TILES, firstPanel = ticket % columnTickets * TICKET_PANELS;
+      const int64_t firstTile = ticket / columnTickets * TICKET_TILES,
+                    firstPanel = ticket % columnTickets * TICKET_PANELS;
       for (int64_t panel = firstPanel; panel < least(firstPanel + TICKET_PANELS, panels); panel++) {
         const int64_t column = panel * WIDTH;
         Tile tile{};

@@ -16,7 +16,8 @@ void clipByNorm(const ClipByNorm& r, Context&) {
   *r.finite = finite ? 1.0f : 0.0f;
 }
 
-/// Calls `body(rateFactor, decay, update)` for each live segment; `update(element)` then runs over the segment's elements.
+/// Calls `body(rateFactor, decay, update)` for each live segment; `update(element)` then runs over the segment's
+/// elements.
 template <class S, class Record, class Body>
 SEQGRAD_INLINE void forSegments(const Record& r, Context& context, const Body& body) {
   if (*r.finite == 0) return;

@@ -36,8 +36,9 @@ SEQGRAD_INLINE typename S::Floats uniform(typename S::Ints word) {
   return S::toFloats(S::template shiftRight<8>(word)) * S::broadcast(0x1p-24f);
 }
 
-/// Runs `body(values, at)` over n elements, `values` being those that `draw` makes of four words, one for each word, and `at`
-/// a cursor whose elements `values` holds from its start. Tickets and blocks are multiples of 4 · lanes elements.
+/// Runs `body(values, at)` over n elements, `values` being those that `draw` makes of four words, one for each word,
+/// and `at` a cursor whose elements `values` holds from its start. Tickets and blocks are multiples of 4 · lanes
+/// elements.
 template <class S, class Draw, class Body>
 SEQGRAD_INLINE void forRandom(int64_t n, int32_t stream, const int32_t* random, Context& context, const Draw& draw,
                               const Body& body) {

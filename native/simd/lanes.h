@@ -1,4 +1,5 @@
-// Sums over sixteen lanes: lane l takes the elements l, l+16, … whatever the width of a vector, so every ISA adds in one order.
+// Sums over sixteen lanes: lane l takes the elements l, l+16, … whatever the width of a vector, so every ISA adds in
+// one order.
 #pragma once
 #include "inline.h"
 #include "vectors.h"

@@ -1,13 +1,13 @@
-// Elementary functions, written once over the vector trait. The order of operations is shared with assembly/simd: in strict
-// numerics every ISA and every WASM engine gives the same bits. Every lane is computed alike, so a result never depends on its
-// position, and NaN stays NaN.
+// Elementary functions, written once over the vector trait. The order of operations is shared with assembly/simd: in
+// strict numerics every ISA and every WASM engine gives the same bits. Every lane is computed alike, so a result never
+// depends on its position, and NaN stays NaN.
 #pragma once
 #include "inline.h"
 
 namespace seqgrad::math {
 
-/// exp(x) for x ≤ 0; below the smallest normal result it stays there. Cody–Waite reduction to |r| ≤ ln(2)/2, then a minimax
-/// polynomial (0.95 ulp).
+/// exp(x) for x ≤ 0; below the smallest normal result it stays there. Cody–Waite reduction to |r| ≤ ln(2)/2, then a
+/// minimax polynomial (0.95 ulp).
 template <class S>
 SEQGRAD_INLINE typename S::Floats expNonPositive(typename S::Floats x) {
   const auto c = [](float constant) { return S::broadcast(constant); };

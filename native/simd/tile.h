@@ -1,8 +1,8 @@
 // The matrix product in registers, and the layout it wants its right factor in.
 //
-// A panel holds some columns of the right factor, a whole number of vectors wide: panel[k][column], columns beyond the last
-// one zero. A tile multiplies a few rows of the left factor by a panel. Every element is one sum over ascending k, whatever
-// the tile's shape, so ISAs with tiles of other shapes give the same bits in strict numerics.
+// A panel holds some columns of the right factor, a whole number of vectors wide: panel[k][column], columns beyond the
+// last one zero. A tile multiplies a few rows of the left factor by a panel. Every element is one sum over ascending k,
+// whatever the tile's shape, so ISAs with tiles of other shapes give the same bits in strict numerics.
 #pragma once
 #include "inline.h"
 #include "vectors.h"
@@ -34,8 +34,8 @@ SEQGRAD_INLINE void fetch(const float* p) { __builtin_prefetch(p); }
 
 /// sum[r][v] = Σ over k of a(r, k) · panel[k][v]
 ///
-/// Calls `ahead(r)` for every row, spread over the product, to fetch what its result will meet: all at once would leave no
-/// room for the panel's own loads.
+/// Calls `ahead(r)` for every row, spread over the product, to fetch what its result will meet: all at once would leave
+/// no room for the panel's own loads.
 template <class S, int rows, int vectors, class Left, class Ahead>
 SEQGRAD_INLINE void multiplyTile(Left a, const float* panel, ptrdiff_t panelRow, int64_t K,
                                  typename S::Floats (&sum)[rows][vectors], const Ahead& ahead) {
@@ -52,14 +52,27 @@ SEQGRAD_INLINE void multiplyTile(Left a, const float* panel, ptrdiff_t panelRow,
     const int64_t end = K * (part + 1) / rows;
 #pragma GCC unroll 2
     for (; k < end; k++, panel += panelRow) {
-      typename S::Floats b[vectors];
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; v++) b[v] = S::load(panel + v * S::lanes);
+      // The fewer of the two factors wait in registers, the others pass by one at a time.
+      if constexpr (rows < vectors) {
+        typename S::Floats x[rows];
 #pragma GCC unroll 16
-      for (int r = 0; r < rows; r++) {
-        const auto x = S::broadcast(elementOf<rows>(a, r, k));
+        for (int r = 0; r < rows; r++) x[r] = S::broadcast(elementOf<rows>(a, r, k));
 #pragma GCC unroll 8
-        for (int v = 0; v < vectors; v++) c[r][v] = S::fma(x, b[v], c[r][v]);
+        for (int v = 0; v < vectors; v++) {
+          const auto b = S::load(panel + v * S::lanes);
+#pragma GCC unroll 16
+          for (int r = 0; r < rows; r++) c[r][v] = S::fma(x[r], b, c[r][v]);
+        }
+      } else {
+        typename S::Floats b[vectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; v++) b[v] = S::load(panel + v * S::lanes);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; r++) {
+          const auto x = S::broadcast(elementOf<rows>(a, r, k));
+#pragma GCC unroll 8
+          for (int v = 0; v < vectors; v++) c[r][v] = S::fma(x, b[v], c[r][v]);
+        }
       }
     }
   }
@@ -70,8 +83,8 @@ SEQGRAD_INLINE void multiplyTile(Left a, const float* panel, ptrdiff_t panelRow,
   }
 }
 
-/// Packs `columns` columns of the right factor, b(k, j) = source[k · rowStep + j · columnStep], to target[k · targetRow + j],
-/// filled with zeros up to `width`, a multiple of the lanes.
+/// Packs `columns` columns of the right factor, b(k, j) = source[k · rowStep + j · columnStep], to target[k · targetRow
+/// + j], filled with zeros up to `width`, a multiple of the lanes.
 template <class S>
 void packPanel(const float* source, ptrdiff_t rowStep, ptrdiff_t columnStep, int64_t K, int64_t columns, float* target,
                ptrdiff_t targetRow, int width) {

@@ -1,4 +1,5 @@
-// Loops over an array of any length. The body is written once and works on a cursor: a whole vector, or the rest of the array.
+// Loops over an array of any length. The body is written once and works on a cursor: a whole vector, or the rest of the
+// array.
 #pragma once
 #include <cstddef>
 #include <cstdint>

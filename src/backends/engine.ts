@@ -155,12 +155,13 @@ export class Engine {
 
   /** Links a program to where the transient arena is now, unless that has been done. */
   #load(program: Program): { readonly base: number; readonly program: LoadedProgram } {
-    this.#transientElements = Math.max(this.#transientElements, aligned(program.transientElements));
+    const transient = Math.max(this.#transientElements, aligned(program.transientElements));
     const base = this.#persistentEnd;
-    const end = base + this.#transientElements;
+    const end = base + transient;
     const known = this.#loaded.get(program);
     if (known !== undefined && known.base === base && known.end === end) return known;
-    this.#grow(end, `the activations (${this.#transientElements * this.elementBytes} bytes)`);
+    this.#grow(end, `the activations (${transient * this.elementBytes} bytes)`);
+    this.#transientElements = transient;
     const loaded = { base, end, program: this.#executor.load(program.link(base), end) };
     this.#loaded.set(program, loaded);
     return loaded;

@@ -3,8 +3,7 @@
  * engine with relaxed SIMD; the SIMD build never fuses, so strict numerics always takes it. Programs run on the calling thread.
  */
 import { describeFault, faults, MalformedProgramError } from '../program/check.js';
-import { workspaceOf } from '../program/cost.js';
-import { decode, fingerprint } from '../program/encode.js';
+import { fingerprint } from '../program/encode.js';
 import type { Backend, Executor, LoadedProgram, Numerics } from './executor.js';
 import { MemoryHeap, RESERVED_ELEMENTS } from './heap.js';
 
@@ -46,6 +45,7 @@ interface WasmExports {
   relaxed(): number;
   check(words: number, count: number, heapElements: number): number;
   faultRecord(): number;
+  workspace(words: number): number;
   run(words: number, first: number, last: number, workspace: number): void;
 }
 
@@ -107,41 +107,35 @@ async function attempt(isa: WasmIsa): Promise<WasmAttempt> {
 /** Tries both builds, best first. */
 export const probeWasm = (): Promise<WasmAttempt[]> => Promise.all(isas.map(attempt));
 
-/** The build to use, with the reason. */
-async function choose({
-  numerics,
-  isa,
-  module,
-}: WasmOptions): Promise<{ module: WebAssembly.Module; isa: WasmIsa; reason: string }> {
+interface Choice {
+  readonly module: WebAssembly.Module;
+  readonly isa: WasmIsa;
+  /** Better builds that cannot be used, each with its cause. */
+  readonly passedOver: readonly string[];
+}
+
+async function choose({ numerics, isa, module }: WasmOptions): Promise<Choice> {
   if (numerics === 'strict' && isa === 'wasm-relaxed') {
     throw new WasmUnavailableError(
       'Expected isa wasm-simd for strict numerics but received wasm-relaxed, which may fuse',
     );
   }
+  const wanted = isa ?? (numerics === 'strict' ? 'wasm-simd' : undefined);
   if (module !== undefined) {
     const given = identify(module);
-    if (given.cause !== undefined || !('isa' in given))
-      throw new WasmUnavailableError(`the given module: ${given.cause}`);
-    const wanted = isa ?? (numerics === 'strict' ? 'wasm-simd' : given.isa);
-    if (given.isa !== wanted) throw new WasmUnavailableError(`Expected a ${wanted} module but received ${given.isa}`);
-    return { module, isa: wanted, reason: 'the given module' };
-  }
-  const candidates = isa !== undefined ? [isa] : numerics === 'strict' ? (['wasm-simd'] as const) : isas;
-  const failed: string[] = [];
-  for (const candidate of candidates) {
-    const { module: found, cause } = await attempt(candidate);
-    if (found !== undefined) {
-      const reason =
-        failed.length > 0
-          ? failed.join('; ')
-          : isa !== undefined
-            ? 'asked for by name'
-            : `best for ${numerics} numerics`;
-      return { module: found, isa: candidate, reason };
+    if (!('isa' in given)) throw new WasmUnavailableError(`the given module: ${given.cause}`);
+    if (wanted !== undefined && given.isa !== wanted) {
+      throw new WasmUnavailableError(`Expected a ${wanted} module but received ${given.isa}`);
     }
-    failed.push(`${candidate}: ${cause}`);
+    return { module, isa: given.isa, passedOver: [] };
   }
-  throw new WasmUnavailableError(failed.join('; '));
+  const passedOver: string[] = [];
+  for (const candidate of wanted === undefined ? isas : [wanted]) {
+    const { module: found, cause } = await attempt(candidate);
+    if (found !== undefined) return { module: found, isa: candidate, passedOver };
+    passedOver.push(`${candidate}: ${cause}`);
+  }
+  throw new WasmUnavailableError(passedOver.join('; '));
 }
 
 /** Whole cache lines. */
@@ -167,17 +161,16 @@ class WasmExecutor implements Executor {
       const fault = { fault: faults[result & 0xff] ?? 'header', item: result >> 8, record: this.#wasm.faultRecord() };
       throw new MalformedProgramError(describeFault(program, fault, dataElements));
     }
-    const calls = decode(program);
-    const privateElements =
-      aligned(program.length) + calls.reduce((most, call) => Math.max(most, workspaceOf(call)), 0);
+    const recordCount = program[2] as number;
+    const privateElements = aligned(program.length) + this.#wasm.workspace(this.#place(program));
     this.#makeRoom(privateElements);
     return {
-      recordCount: calls.length,
-      run: async (first = 0, last = calls.length) => {
+      recordCount,
+      run: async (first = 0, last = recordCount) => {
         if (
-          !(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= calls.length)
+          !(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= recordCount)
         ) {
-          throw new RangeError(`Expected records within 0 to ${calls.length} but received ${first} to ${last}`);
+          throw new RangeError(`Expected records within 0 to ${recordCount} but received ${first} to ${last}`);
         }
         this.#makeRoom(privateElements); // a later program may have moved the end of the data
         this.#run(program, first, last);
@@ -213,13 +206,14 @@ class WasmExecutor implements Executor {
  * @throws WasmUnavailableError naming each build that was tried and its cause.
  */
 export async function wasmBackend({ numerics = 'fast', ...options }: WasmOptions = {}): Promise<Backend> {
-  const { module, isa, reason } = await choose({ ...options, numerics });
+  const { module, isa, passedOver } = await choose({ ...options, numerics });
+  const why = options.reason ?? (options.isa === undefined ? 'the best build that works' : 'asked for by name');
   return {
     name: 'wasm',
     isa,
     threads: 1,
     numerics,
-    reason: options.reason ?? reason,
+    reason: [why, ...passedOver].join('; '),
     createHeap: () => new MemoryHeap(),
     attach(heap) {
       if (!(heap instanceof MemoryHeap)) {

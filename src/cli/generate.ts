@@ -18,6 +18,7 @@ async function generate({ model: folder, ...flags }: Flags): Promise<void> {
   const model = await LstmLanguageModel.load(required(folder, '--model <folder>'), {
     backend: await backendFrom(flags),
   });
+  if (prompt !== undefined) model.vocabulary.encode(prompt); // refuses it before anything is printed
   const { signal, restore } = onInterrupt('');
   process.stdout.write(prompt ?? '');
   const options = {

@@ -4,7 +4,7 @@ import { FormatError } from '../formats/errors.js';
 import { SafetensorsReader, writeSafetensors } from '../formats/safetensors.js';
 import { type NamedArray, recurrentGradients, recurrentShapes } from '../inspect/recurrent.js';
 import { readJson, wholeNumberIn } from '../models/folder.js';
-import type { LstmConfig } from '../nn/lstm.js';
+import { type LstmConfig, MAX_LAYERS } from '../nn/lstm.js';
 import { suggestion } from '../program/options.js';
 import { type BackendFlags, backendFrom, required, withBackend } from './command.js';
 
@@ -54,7 +54,7 @@ async function readConfig(path: string): Promise<LstmConfig> {
   return {
     inputSize: wholeNumberIn(config, path, 'input_size'),
     hiddenSize: wholeNumberIn(config, path, 'hidden_size'),
-    layers: config.num_layers === undefined ? 1 : wholeNumberIn(config, path, 'num_layers'),
+    layers: config.num_layers === undefined ? 1 : wholeNumberIn(config, path, 'num_layers', MAX_LAYERS),
     bidirectional: config.bidirectional === true,
   };
 }

@@ -67,6 +67,12 @@ function refuseOverlap(planned: PlannedCall): void {
   throw new Error(`plan: ${planned.label} ${planned.instruction}: \`${overlap[0]}\` overlaps \`${overlap[1]}\``);
 }
 
+/** Whether a node reads a value in more places than the one that its result takes over: what it starts from, or one operand. */
+function readBesides(node: Node, old: Root, initial: Tensor | undefined): boolean {
+  const reads = node.calls.flatMap(({ operands }) => Object.values(operands)).filter((tensor) => tensor?.root === old);
+  return reads.length > (initial?.root === old ? 0 : 1);
+}
+
 class Planner {
   readonly locations = new Map<Root, Location>();
   readonly outputs: Map<string, Tensor>;
@@ -149,7 +155,7 @@ class Planner {
   /** Chooses the location of a root that a node makes, copying its initial value there if it starts elsewhere. */
   #placeResult(root: Root, replaced: Tensor | undefined, node: Node, position: number): void {
     const { initial } = root;
-    const home = this.#homeFor(root, position);
+    const home = this.#homeFor(root, node, position);
     if (home !== undefined) this.#locate(root, home);
     else if (initial !== undefined && this.#canTakeOver(root, initial, node, position)) {
       this.#locate(root, this.locations.get(initial.root) as Location);
@@ -163,13 +169,14 @@ class Planner {
   }
 
   /** The location of the variable a root is to become, if nobody needs what is there from here on. */
-  #homeFor(root: Root, position: number): Location | undefined {
+  #homeFor(root: Root, node: Node, position: number): Location | undefined {
     const variable = this.#homes.get(root);
     if (variable === undefined || variable.elements !== root.elements) return undefined;
     const location = this.#variableLocation(variable);
     const occupant = this.#occupant.get(location);
     if (occupant !== undefined && (this.liveness.lastRead.get(occupant) ?? -1) >= position) {
-      const startsFromIt = root.initial?.root === occupant && root.initial.isWhole;
+      const startsFromIt =
+        root.initial?.root === occupant && root.initial.isWhole && !readBesides(node, occupant, root.initial);
       if (!startsFromIt || this.liveness.lastRead.get(occupant) !== position) return undefined;
     }
     return location;
@@ -178,13 +185,10 @@ class Planner {
   #canTakeOver(root: Root, old: Tensor, node: Node, position: number): boolean {
     const location = this.locations.get(old.root);
     if (location === undefined || location.variable !== undefined) return false;
-    const readTwice =
-      node.calls.flatMap(({ operands }) => Object.values(operands)).filter((tensor) => tensor?.root === old.root)
-        .length > (root.initial?.root === old.root ? 0 : 1);
     return (
       old.isWhole &&
       old.root.elements === root.elements &&
-      !readTwice &&
+      !readBesides(node, old.root, root.initial) &&
       this.#occupant.get(location) === old.root &&
       this.liveness.lastRead.get(old.root) === position
     );

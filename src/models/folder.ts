@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { replaceFiles } from '../formats/atomic.js';
 import { FileError, FormatError } from '../formats/errors.js';
 import { SafetensorsReader, type TensorToWrite, writeTensors } from '../formats/safetensors.js';
+import { wholeNumber } from '../program/options.js';
 import type { Variable } from '../program/variable.js';
 
 /** Version of the layout of a model folder. */
@@ -62,10 +63,16 @@ export async function readModelConfig(folder: string, modelType: string): Promis
 }
 
 /** A whole number from 1 in a configuration. @throws FormatError */
-export function wholeNumberIn(config: Readonly<Record<string, unknown>>, file: string, name: string): number {
+export function wholeNumberIn(
+  config: Readonly<Record<string, unknown>>,
+  file: string,
+  name: string,
+  most?: number,
+): number {
   const value = config[name];
-  if (Number.isSafeInteger(value) && (value as number) >= 1) return value as number;
-  throw new FormatError(file, undefined, `\`${name}\` to be a whole number from 1`, JSON.stringify(value) ?? 'none');
+  const rule = wholeNumber(1, most);
+  if (rule.accepts(value)) return value as number;
+  throw new FormatError(file, undefined, `\`${name}\` to be ${rule.expected}`, JSON.stringify(value) ?? 'none');
 }
 
 /**

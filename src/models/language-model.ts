@@ -6,12 +6,13 @@ import { evaluationWindows, trainingWindows, type Window } from '../data/streams
 import { CharacterVocabulary } from '../data/vocabulary.js';
 import { FormatError } from '../formats/errors.js';
 import { type LstmLanguageModelConfig, LstmLanguageModelNetwork } from '../nn/language-model.js';
+import { MAX_LAYERS } from '../nn/lstm.js';
 import { anything, checkOptions, fraction, OptionError, wholeNumber } from '../program/options.js';
 import { type Evaluation, evaluate } from '../train/evaluate.js';
 import { Model } from '../train/model.js';
 import type { Batch } from '../train/trainer.js';
 import { readJson, readModelConfig, readParameters, wholeNumberIn, writeModelFolder } from './folder.js';
-import { type SamplingOptions, sampler } from './sampling.js';
+import { type SamplingOptions, sampler, samplingRules } from './sampling.js';
 
 export interface LstmLanguageModelOptions {
   readonly vocabulary: CharacterVocabulary;
@@ -51,10 +52,17 @@ const rules = {
   vocabulary: { expected: 'a CharacterVocabulary', accepts: (value: unknown) => value instanceof CharacterVocabulary },
   hiddenSize: wholeNumber(1),
   embeddingSize: wholeNumber(1),
-  layers: wholeNumber(1),
+  layers: wholeNumber(1, MAX_LAYERS),
   dropout: fraction,
   seed: wholeNumber(0),
   backend: anything,
+};
+
+const generateRules = {
+  ...samplingRules,
+  prompt: { expected: 'a string', accepts: (value: unknown) => typeof value === 'string' },
+  length: wholeNumber(0),
+  signal: anything,
 };
 
 const windowRules = { batch: wholeNumber(1), window: wholeNumber(1) };
@@ -97,7 +105,7 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
       vocabularySize: wholeNumberIn(json, file, 'vocab_size'),
       embeddingSize: wholeNumberIn(json, file, 'embedding_size'),
       hiddenSize: wholeNumberIn(json, file, 'hidden_size'),
-      layers: wholeNumberIn(json, file, 'num_layers'),
+      layers: wholeNumberIn(json, file, 'num_layers', MAX_LAYERS),
       dropout: json.dropout as number,
     };
     if (!fraction.accepts(config.dropout))
@@ -156,7 +164,7 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
    * The mean loss over a text, each stream predicted to its end; fewer streams than `batch` where the text is short.
    * @throws DataError for a character the vocabulary lacks or a text of fewer than two characters.
    */
-  evaluate(
+  async evaluate(
     text: string | Int32Array<ArrayBuffer>,
     { signal, ...options }: WindowOptions & { readonly signal?: AbortSignal | undefined } = {},
   ): Promise<Evaluation> {
@@ -171,13 +179,9 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
    * Generates text, character by character. The same options give the same text on the same backend.
    * @throws OptionError, or DataError if the prompt has a character the vocabulary lacks.
    */
-  async *generate({
-    prompt,
-    length = 200,
-    signal,
-    ...sampling
-  }: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
-    checkOptions('generate', { length }, { length: wholeNumber(0) });
+  async *generate(options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
+    checkOptions('generate', options, generateRules);
+    const { prompt, length = 200, signal, ...sampling } = options;
     const sample = sampler(sampling);
     const start = prompt === undefined || prompt === '' ? Int32Array.of(0) : this.vocabulary.encode(prompt);
     const state = await this.state('generation state', 1);

@@ -9,6 +9,9 @@ import type { Variable } from '../program/variable.js';
 import type { Mode } from './mode.js';
 import { type Scope, within } from './parameters.js';
 
+/** More than any use has: a number from a file or an option that is beyond it is a mistake, not a plan. */
+export const MAX_LAYERS = 1000;
+
 export interface LstmConfig {
   readonly inputSize: number;
   readonly hiddenSize: number;

@@ -17,7 +17,7 @@ export interface SegmentTable {
   /** Rows of offset, length, group, frozen, one for each parameter. */
   readonly segments: Int32Array;
   /** Rows of rate factor, weight decay. */
-  readonly groups: Float32Array;
+  readonly groups: Float64Array;
   /** Names of the parameters that are not trained. */
   readonly frozen: ReadonlySet<string>;
 }
@@ -27,14 +27,14 @@ export function segmentTable(parameters: Arena, groups: readonly ParameterGroup[
   const all: readonly ParameterGroup[] = [...groups, { match: /^/ }];
   const frozen = new Set<string>();
   const rows = parameters.variables.flatMap(({ name, offset, elements }) => {
-    const index = all.findIndex(({ match }) => match.test(name));
+    const index = all.findIndex(({ match }) => name.search(match) >= 0);
     const isFrozen = all[index]?.frozen === true;
     if (isFrozen) frozen.add(name);
     return [offset, elements, index, Number(isFrozen)];
   });
   return {
     segments: Int32Array.from(rows),
-    groups: Float32Array.from(all.flatMap((group) => [group.rateFactor ?? 1, group.weightDecay ?? weightDecay])),
+    groups: Float64Array.from(all.flatMap((group) => [group.rateFactor ?? 1, group.weightDecay ?? weightDecay])),
     frozen,
   };
 }

@@ -1,7 +1,7 @@
 /** Checks of a program: its form, its bounds, and which operands may share memory. Every executor applies the first two itself. */
 import { type AnyCall, decodeAt, fingerprint, HEADER_WORDS, recordWords } from './encode.js';
-import { evaluate } from './expression.js';
-import { instructionNames, type OperandSpec, specOf } from './instructions.js';
+import { evaluate, namesOf } from './expression.js';
+import { type InstructionName, instructionNames, type OperandSpec, specOf } from './instructions.js';
 
 /** What can be wrong with a program. Executors report these as numbers, so that one place words the message. */
 export const faults = [
@@ -9,9 +9,10 @@ export const faults = [
   'header', // not a program, or one for another instruction list
   'instruction', // unknown code
   'length', // a record or the program has another length than it says
-  'dimension', // a negative dimension
+  'dimension', // a dimension that is negative or, where it is a size, larger than the heap
   'operand', // a required operand is absent
   'bounds', // an operand leaves the heap
+  'visits', // a result that would be written more often than the heap has elements (strides of 0, an axis of 0)
 ] as const;
 
 export interface ProgramFault {
@@ -39,10 +40,22 @@ export function extent(operand: OperandSpec, dims: Readonly<Record<string, numbe
   );
 }
 
+/** How often a result's elements are visited at least; an axis of size 0 counts as one, since the loops around it still turn. */
+const visits = (operand: OperandSpec, dims: Readonly<Record<string, number>>): number =>
+  operand.shape.reduce((product, size) => product * Math.max(1, evaluate(size, dims)), 1);
+
+/** The dimensions of an instruction that occur in a shape. Bounding them by the heap keeps every call's work finite. */
+export const sizeDims = (name: InstructionName): ReadonlySet<string> =>
+  new Set(Object.values(specOf(name).operands).flatMap(({ shape }) => shape.flatMap(namesOf)));
+
 function faultOf(call: AnyCall<number>, heapElements: number): Omit<ProgramFault, 'record'> | undefined {
   const { operands, dims } = specOf(call.instruction);
-  const negative = dims.findIndex((name) => (call.dims[name] as number) < 0);
-  if (negative >= 0) return { fault: 'dimension', item: negative };
+  const sizes = sizeDims(call.instruction);
+  const outside = dims.findIndex((name) => {
+    const value = call.dims[name] as number;
+    return value < 0 || (sizes.has(name) && value > heapElements);
+  });
+  if (outside >= 0) return { fault: 'dimension', item: outside };
   for (const [item, [name, operand]] of Object.entries(operands).entries()) {
     const offset = call.operands[name];
     if (offset === undefined) {
@@ -50,6 +63,7 @@ function faultOf(call: AnyCall<number>, heapElements: number): Omit<ProgramFault
       return { fault: 'operand', item };
     }
     if (!(offset + extent(operand, call.dims) <= heapElements)) return { fault: 'bounds', item };
+    if (operand.access !== 'read' && visits(operand, call.dims) > heapElements) return { fault: 'visits', item };
   }
   return undefined;
 }
@@ -90,10 +104,14 @@ export function describeFault(words: Int32Array, { fault, record, item }: Progra
   const where = `record ${record}, ${call.instruction}`;
   if (fault === 'dimension') {
     const name = dims[item] as string;
-    return `${where}: Expected \`${name}\` to be at least 0 but received ${call.dims[name]}`;
+    return `${where}: Expected \`${name}\` to be from 0 to ${heapElements} but received ${call.dims[name]}`;
   }
   const [name, operand] = Object.entries(operands)[item] as [string, OperandSpec];
   if (fault === 'operand') return `${where}: Expected operand \`${name}\` but received none`;
+  if (fault === 'visits') {
+    const count = visits(operand, call.dims);
+    return `${where}: Expected operand \`${name}\` to have at most ${heapElements} elements but it has ${count}`;
+  }
   const end = (call.operands[name] as number) + extent(operand, call.dims);
   return `${where}: Expected operand \`${name}\` to end within ${heapElements} elements but it ends at ${end}`;
 }

@@ -15,11 +15,15 @@
  *
  * Operands do not overlap, except that a `write` operand may start exactly where the operand named by `mayReplace` starts.
  * Executors touch no memory outside their operands and their own workspace. They are safe for every value of int32 data: each
- * instruction says what an index out of range does.
+ * instruction says what an index out of range does. Only the engine keeps programs out of the elements that belong to the WASM module.
  *
  * Sums. `s = Σ` means: start from 0, add in ascending index order, each term by fused multiply-add in fast numerics and by a
  * separate multiply and add in strict numerics. `lanes(n)` means sixteen partial sums, lane l taking the elements l, l+16, …
  * in order from 0, combined as a tree: lane l + lane l+8, then +4, +2, +1. `fold` means left to right from the first partial.
+ *
+ * Values. NaN goes in and NaN comes out, its payload unspecified; so is the sign of a zero that tanh gives. exp of a number ≤ 0 is at
+ * least 2⁻¹²⁶: sigmoid(−∞) and the softmax of a logit −∞ are that, not 0. Fast native numerics take subnormal operands as 0. An
+ * intermediate (g² of adamw, x − m of softmax) may overflow where the result would not.
  */
 
 import { randomWords, scalarSlots } from './scalars.js';

@@ -1,5 +1,6 @@
 /** Evaluation: the mean loss over batches, with no gradient, no dropout and no change of the model. */
 
+import type { Result } from '../backends/engine.js';
 import type { Model } from './model.js';
 import type { Batch } from './trainer.js';
 
@@ -20,6 +21,8 @@ export async function evaluate(
 ): Promise<Evaluation> {
   let total = 0;
   let labels = 0;
+  // Several evaluations may go on at once: each carries its own state in and out of the heap.
+  let carried: Result | undefined;
   for await (const batch of batches) {
     if (signal?.aborted) break;
     const state = await model.state('evaluation state', batch.batch);
@@ -32,10 +35,13 @@ export async function evaluate(
       }
     });
     const count = Math.max(1, batch.labelCount);
-    const { loss } = await model.engine.use((session) => {
-      if (batch.first) session.clear(state);
+    const { loss } = await model.engine.use(async (session) => {
+      if (batch.first || carried === undefined) session.clear(state);
+      else session.write(state.whole, carried);
       model.writeScalars(session, { lossDenominator: count });
-      return session.run(program, batch.inputs);
+      const results = await session.run(program, batch.inputs);
+      carried = session.read(state.whole);
+      return results;
     });
     total += (loss?.[0] as number) * count;
     labels += batch.labelCount;

@@ -1,9 +1,10 @@
 /** Finds where a number stopped being one: replays a program instruction by instruction until a result is not finite. */
-import type { Session, Values } from '../backends/engine.js';
+import type { Result, Session, Values } from '../backends/engine.js';
 import { extent } from '../program/check.js';
 import { evaluate } from '../program/expression.js';
 import { type OperandSpec, specOf } from '../program/instructions.js';
-import type { PlannedCall, Program } from '../program/program.js';
+import type { Place, PlannedCall, Program } from '../program/program.js';
+import { sizeOf } from '../program/variable.js';
 
 export interface NonFinite {
   /** The module path, such as `lstm.l0`; `grad.` before it in the backward sweep. */
@@ -17,25 +18,53 @@ export interface NonFinite {
 
 const GATES = ['input_gate', 'forget_gate', 'candidate', 'output_gate'];
 
+const AXES: Readonly<Record<string, string>> = { T: 't', B: 'b', H: 'unit', N: 'row', V: 'class', C: 'column' };
+const MATRIX_AXES: Readonly<Record<string, string>> = { M: 'row', N: 'column' };
+
 /** What an index along an axis of an operand means. */
-function nameIndex(axis: string, index: number, dims: Readonly<Record<string, number>>): string {
+function nameIndex(axis: string, index: number, { instruction, dims }: PlannedCall): string {
   if (axis === '4 * H') {
     const H = dims.H as number;
     return `${GATES[Math.floor(index / H)]}, unit ${index % H}`;
   }
   if (axis === 'T + 1') return `state ${index}`;
-  return `${{ T: 't', B: 'b', H: 'unit', N: 'row', V: 'class', C: 'column' }[axis] ?? axis} = ${index}`;
+  const names = instruction.startsWith('matmul') ? MATRIX_AXES : AXES;
+  return `${names[axis] ?? axis} = ${index}`;
 }
 
-function positionOf(operand: OperandSpec, dims: Readonly<Record<string, number>>, index: number): string {
+function positionOf(operand: OperandSpec, call: PlannedCall, index: number): string {
   let rest = index;
   const names: string[] = [];
   for (const axis of [...operand.shape].reverse()) {
-    const size = evaluate(axis, dims);
-    if (size > 1) names.unshift(nameIndex(axis, rest % size, dims));
+    const size = evaluate(axis, call.dims);
+    if (size > 1) names.unshift(nameIndex(axis, rest % size, call));
     rest = Math.floor(rest / size);
   }
   return names.join(', ');
+}
+
+/** The results of a call that can be looked at, those of gates before what is computed from them. */
+function resultsOf({ instruction, operands, dims }: PlannedCall): [name: string, operand: OperandSpec][] {
+  const results = Object.entries(specOf(instruction).operands).filter(([name, operand]) => {
+    if (operands[name] === undefined || operand.access === 'read' || operand.type === 'i32') return false;
+    // Gates of padded steps are undefined.
+    if (instruction === 'lstmForward' && operands['lengths'] !== undefined && !operand.shape.includes('T + 1')) return false;
+    // A result with gaps is part of a larger tensor; what it holds was made by a call that has been looked at.
+    return extent(operand, dims) === sizeOf(operand.shape.map((size) => evaluate(size, dims)));
+  });
+  const isGates = ([, { shape }]: [string, OperandSpec]): number => Number(shape.includes('4 * H'));
+  return results.sort((a, b) => isGates(b) - isGates(a));
+}
+
+/** The first value that is not finite, in the order of time in which the instruction works; −1 if there is none. */
+function firstNonFinite(values: Result, operand: OperandSpec, { instruction, dims }: PlannedCall): number {
+  const isBad = (value: number): boolean => !Number.isFinite(value);
+  const first = values.findIndex(isBad);
+  const fromTheEnd = (instruction === 'lstmBackward') !== (dims['reverse'] === 1);
+  if (first < 0 || !fromTheEnd || !operand.shape[0]?.startsWith('T')) return first;
+  const step = values.length / evaluate(operand.shape[0], dims);
+  const start = Math.floor(values.findLastIndex(isBad) / step) * step;
+  return start + values.subarray(start).findIndex(isBad);
 }
 
 /**
@@ -49,17 +78,13 @@ export async function locateNonFinite(
 ): Promise<NonFinite | undefined> {
   let found: NonFinite | undefined;
   await session.trace(program, inputs, (call: PlannedCall, elementsOf) => {
-    for (const [name, operand] of Object.entries(specOf(call.instruction).operands)) {
-      const place = call.operands[name];
-      // Strided results are parts of larger tensors; what they hold was made by a call that has been looked at.
-      if (place === undefined || operand.access === 'read' || operand.type === 'i32' || operand.strides !== undefined)
-        continue;
-      const values = elementsOf(place, extent(operand, call.dims));
-      const index = values.findIndex((value) => !Number.isFinite(value));
+    for (const [name, operand] of resultsOf(call)) {
+      const values = elementsOf(call.operands[name] as Place, extent(operand, call.dims));
+      const index = firstNonFinite(values, operand, call);
       if (index < 0) continue;
-      const { label, instruction, dims } = call;
+      const { label, instruction } = call;
       const value = values[index] as number;
-      found = { label, instruction, operand: name, value, position: positionOf(operand, dims, index) };
+      found = { label, instruction, operand: name, value, position: positionOf(operand, call, index) };
       return 'stop';
     }
     return 'go on';

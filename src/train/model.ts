@@ -87,7 +87,10 @@ export class Model<N extends Network = Network> {
     if (arena === undefined) {
       arena = this.network.stateArena(key, batch);
       this.#states.set(key, arena);
-      await this.engine.place(arena);
+      await this.engine.place(arena).catch((error) => {
+        this.#states.delete(key);
+        throw error;
+      });
     }
     return arena;
   }

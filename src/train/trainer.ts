@@ -19,7 +19,9 @@ import {
   atLeast,
   checkOptions,
   either,
+  fraction,
   OptionError,
+  type Rule,
   wholeNumber,
 } from '../program/options.js';
 import type { Program } from '../program/program.js';
@@ -98,9 +100,21 @@ const rules = {
   seed: wholeNumber(0),
 };
 
+const betas: Rule = {
+  expected: 'two numbers from 0 to below 1',
+  accepts: (value) => Array.isArray(value) && value.length === 2 && value.every(fraction.accepts),
+};
+
 const optimizerRules = {
-  adamw: { kind: anything, betas: anything, epsilon: above(0) },
+  adamw: { kind: anything, betas, epsilon: above(0) },
   sgd: { kind: anything, momentum: atLeast(0) },
+};
+
+const groupRules = {
+  match: { expected: 'a regular expression', accepts: (value: unknown) => value instanceof RegExp },
+  rateFactor: atLeast(0),
+  weightDecay: atLeast(0),
+  frozen: { expected: 'true or false', accepts: (value: unknown) => typeof value === 'boolean' },
 };
 
 /** The state that batches carry: what a step starts from, and what it would leave. */
@@ -123,6 +137,7 @@ export class Trainer {
   readonly #groups;
   readonly #programs = new ProgramCache();
   #step = 0;
+  #placed: Promise<void> | undefined;
 
   /**
    * @throws OptionError naming the option, what was expected and what came.
@@ -147,6 +162,9 @@ export class Trainer {
     if (known === undefined)
       throw new OptionError(`Trainer: Expected \`optimizer.kind\` to be adamw or sgd but received ${optimizer.kind}`);
     checkOptions('Trainer optimizer', optimizer, known);
+    for (const [index, group] of groups.entries()) {
+      checkOptions(`Trainer groups[${index}]`, Object.assign({ match: null }, group), groupRules);
+    }
     const { arena } = model.network.parameters;
     this.#optimizer = createOptimizer(optimizer);
     this.#table = segmentTable(arena, groups, weightDecay);
@@ -205,15 +223,22 @@ export class Trainer {
     return [this.#gradients, ...this.#moments, this.#tables];
   }
 
+  async #place(): Promise<void> {
+    const { engine } = this.model;
+    await engine.place(...this.arenas);
+    await engine.use(async (session) => {
+      session.write(this.#segments, this.#table.segments);
+      session.write(this.#groups, this.#table.groups);
+    });
+  }
+
   async #states(batch: number): Promise<CarriedState> {
     const { model } = this;
-    if (!this.#gradients.isPlaced) {
-      await model.engine.place(...this.arenas);
-      await model.engine.use(async (session) => {
-        session.write(this.#segments, this.#table.segments);
-        session.write(this.#groups, this.#table.groups);
-      });
-    }
+    this.#placed ??= this.#place().catch((error) => {
+      this.#placed = undefined;
+      throw error;
+    });
+    await this.#placed;
     return {
       current: await model.state('training state', batch),
       next: await model.state('next training state', batch),
@@ -232,7 +257,7 @@ export class Trainer {
       maxNorm: this.#settings.clipNorm,
       lossDenominator: Math.max(1, labels),
     };
-    const result = await this.model.engine.use(async (session) => {
+    const work = this.model.engine.use(async (session) => {
       this.model.writeScalars(session, scalars);
       let loss = 0;
       for (const [index, batch] of batches.entries()) {
@@ -240,8 +265,11 @@ export class Trainer {
       }
       const { norm, factor, finite } = await session.run(this.#updateProgram(states));
       if (finite?.[0] === 1) return { loss, norm: norm?.[0] as number, factor: factor?.[0] as number };
-      this.#optimizer.retreat();
       throw new NonFiniteError(step, await this.#locate(session, batches, states));
+    });
+    const result = await work.catch((error) => {
+      this.#optimizer.retreat();
+      throw error;
     });
     this.#step = step;
     return {

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { philox } from '../../src/backends/reference/random.js';
+import { philox } from '../../src/program/philox.js';
 import { caseOf } from '../support/case.js';
 import { conforms } from '../support/conform.js';
 import { specials } from '../support/sizes.js';

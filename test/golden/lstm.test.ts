@@ -31,7 +31,7 @@ const subjects = [single('reference', 'float32'), { ...single('reference', 'floa
 const missing: { readonly title: string; readonly cause: string }[] = [];
 for (const { isa, usable, cause } of probeNative()) {
   if (usable) subjects.push(single('native', isa), single('native', isa, 'strict'));
-  else missing.push({ title: `native ${isa}`, cause });
+  else missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
 }
 for (const { isa, cause } of await probeWasm()) {
   if (cause === undefined) subjects.push(single('wasm', isa));

@@ -29,7 +29,7 @@ export interface Outcome {
   readonly strayWrites: readonly string[];
 }
 
-export const wordsOf = ({ instruction, dims, scalars }: Case, offsets: Layout['offsets']): Int32Array =>
+const wordsOf = ({ instruction, dims, scalars }: Case, offsets: Layout['offsets']): Int32Array =>
   encode([{ instruction, operands: offsets, dims, scalars }]);
 
 export async function runCase(bench: Bench, testCase: Case, inputs: Values, kind: LayoutKind): Promise<Outcome> {

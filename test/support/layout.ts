@@ -55,7 +55,7 @@ function fromTheEnd(operands: readonly OperandOf[], turn: number): Layout {
 }
 
 /** Whether the case has an operand that may replace another one. */
-export const canReplace = (operands: readonly OperandOf[]): boolean =>
+const canReplace = (operands: readonly OperandOf[]): boolean =>
   operands.some(({ spec }) => operands.some(({ name }) => name === spec.mayReplace));
 
 /** Which elements of the layout, counted from its start, the call may write. */

@@ -9,6 +9,7 @@ import type { Examined } from './examine.js';
 export interface Subject extends Examined {
   /** Such as `native avx2 strict`. */
   readonly title: string;
+  readonly backend: Backend;
   /** Strict subjects give the same bits as each other. The reference is not among them. */
   readonly strict: boolean;
 }
@@ -24,7 +25,7 @@ function subjectOf(backend: Backend): Subject {
   const { name, isa, numerics } = backend;
   const title = name === 'reference' ? `reference ${isa}` : `${name === 'native' ? 'native ' : ''}${isa} ${numerics}`;
   const strict = numerics === 'strict' && name !== 'reference';
-  return { title, bench: new Bench(backend), strict, mayFlush: name === 'native' && numerics === 'fast' };
+  return { title, backend, bench: new Bench(backend), strict, mayFlush: name === 'native' && numerics === 'fast' };
 }
 
 async function findSubjects(): Promise<{ subjects: Subject[]; missing: MissingSubject[] }> {

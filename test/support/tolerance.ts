@@ -118,7 +118,7 @@ const linear = (roundings: Tolerance['roundings']): Tolerance => ({ roundings, m
 /** exp and what is made of it by own polynomials: 4 units in the last place, which are 8 roundings. */
 const polynomial: Tolerance = { roundings: () => 8, magnitude: ofResult };
 
-export const tolerances: Readonly<Record<InstructionName, Tolerance>> = {
+const tolerances: Readonly<Record<InstructionName, Tolerance>> = {
   fill: exact,
   copy: exact,
   copyAdd: linear(() => 1),

@@ -1,8 +1,9 @@
 /** `seqgrad train lm`: a character-level language model on anyone's text. */
 import { constants } from 'node:fs';
-import { access, mkdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { access, mkdir, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { DataError } from '../../data/errors.js';
 import { split } from '../../data/split.js';
 import { windowsPerPass } from '../../data/streams.js';
 import { loadText } from '../../data/text.js';
@@ -49,13 +50,39 @@ interface Flags extends BackendFlags {
   json?: boolean;
 }
 
+/** As mkdir with `recursive`, which in Node 20 never returns where a folder such as /proc refuses new ones with ENOENT. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    const parent = dirname(folder);
+    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
+    if (code !== 'ENOENT' || parent === folder) throw error;
+    await makeFolder(parent);
+    await mkdir(folder);
+  }
+}
+
+/** Refuses a text too short to train on. @throws DataError saying how much of it is held out */
+function checkLength(train: Int32Array, characters: number, windows: { batch: number; window: number }): void {
+  try {
+    windowsPerPass(train, windows);
+  } catch (error) {
+    const heldOut = characters - train.length;
+    if (!(error instanceof DataError) || heldOut === 0) throw error;
+    const of = `${heldOut} of the ${characters} characters are held out: --validation, --test`;
+    throw new DataError(`${error.message} (${of})`, { cause: error });
+  }
+}
+
 /**
  * Makes the folder a model will be written to, and sees to it that writing will work and will not hit anything else.
  * @throws FileError or FormatError
  */
 async function prepareFolder(folder: string): Promise<boolean> {
   try {
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     await access(folder, constants.W_OK);
   } catch (cause) {
     throw new FileError('write', folder, cause);
@@ -77,9 +104,10 @@ async function train(flags: Flags): Promise<void> {
   const report = createReport(flags.json);
   const { text, files } = await loadText(required(flags.text, '--text <path>'));
   const vocabulary = CharacterVocabulary.fromText(text);
-  const parts = split(vocabulary.encode(text), flags.validation, flags.test);
+  const tokens = vocabulary.encode(text);
+  const parts = split(tokens, flags.validation, flags.test);
   const windows = { batch: flags.batch, window: flags.window };
-  windowsPerPass(parts.train, windows);
+  checkLength(parts.train, tokens.length, windows);
   const replaces = await prepareFolder(flags.out);
   const backend = await backendFrom(flags);
 
@@ -103,8 +131,8 @@ async function train(flags: Flags): Promise<void> {
   report.note('backend', { ...backend }, `backend: ${nameOf(backend)} (${backend.reason})`);
   report.note(
     'data',
-    { files: files.length, characters: text.length, vocabulary: vocabulary.size },
-    `text: ${text.length.toLocaleString('en')} characters of ${files.length} file${files.length === 1 ? '' : 's'}, ${vocabulary.size} different ones`,
+    { files: files.length, characters: tokens.length, vocabulary: vocabulary.size },
+    `text: ${tokens.length.toLocaleString('en')} characters of ${files.length} file${files.length === 1 ? '' : 's'}, ${vocabulary.size} different ones`,
   );
   report.note(
     'memory',

@@ -1,9 +1,20 @@
 /** The AssemblyScript decoder and dispatch derived from the instruction list. */
-import { faults } from '../check.js';
+import { faults, sizeDims } from '../check.js';
 import { fingerprint, HEADER_WORDS, recordWords } from '../encode.js';
 import { codeOf, instructionNames, specOf } from '../instructions.js';
 import { scalarSlots } from '../scalars.js';
-import { BANNER, capital, extentInDouble, families, isEmptyInDouble, type Layout, layouts } from './layout.js';
+import {
+  BANNER,
+  capital,
+  extentInDouble,
+  families,
+  inDouble,
+  isEmptyInDouble,
+  isWritten,
+  type Layout,
+  layouts,
+  visitsInDouble,
+} from './layout.js';
 
 function asRecord({ name, operands, dims, scalars }: Layout): string {
   const { meaning, order } = specOf(name);
@@ -31,19 +42,34 @@ const asDims = ({ dims }: Layout): string =>
 
 function asCheck(layout: Layout): string {
   const { name, operands, dims } = layout;
+  const sizes = sizeDims(name);
   return `    case ${codeOf(name)}: {
       if (load<i32>(words, 4) != ${recordWords(name)}) return fault(Fault.length, 0);
-${dims.map(([, word], item) => `      if (load<i32>(words, ${word * 4}) < 0) return fault(Fault.dimension, ${item});\n`).join('')}${asDims(layout)}${operands
+${dims
+  .map(([dim, word], item) => {
+    const value = `load<i32>(words, ${word * 4})`;
+    const tooLarge = sizes.has(dim) ? ` || <f64>${value} > heapElements` : '';
+    return `      if (${value} < 0${tooLarge}) return fault(Fault.dimension, ${item});\n`;
+  })
+  .join('')}${asDims(layout)}${operands
   .map(([, its, word], item) => {
     const missing = its.optional
       ? ''
       : `      if (load<i32>(words, ${word * 4}) == ABSENT) return fault(Fault.operand, ${item});\n`;
-    return `${missing}      if (leaves(load<i32>(words, ${word * 4}), ${isEmptyInDouble(its)} ? 0.0 : ${extentInDouble(its)}, heapElements)) return fault(Fault.bounds, ${item});\n`;
+    const visited = isWritten(its)
+      ? `      if (load<i32>(words, ${word * 4}) != ABSENT && ${visitsInDouble(its)} > heapElements) return fault(Fault.visits, ${item});\n`
+      : '';
+    return `${missing}      if (leaves(load<i32>(words, ${word * 4}), ${isEmptyInDouble(its)} ? 0.0 : ${extentInDouble(its)}, heapElements)) return fault(Fault.bounds, ${item});\n${visited}`;
   })
   .join('')}      return 0;
     }
 `;
 }
+
+const asWorkspace = (layout: Layout): string => `    case ${codeOf(layout.name)}: {
+${asDims(layout)}      return ${inDouble(specOf(layout.name).workspace as string)};
+    }
+`;
 
 export function asDecoder(): string {
   return `// ${BANNER}
@@ -63,6 +89,7 @@ ${scalarSlots.map((slot, index) => `  export const ${slot}: i32 = ${index};\n`).
   const offset = load<i32>(record + (word << 2));
   return offset == ABSENT ? 0 : <usize>(<u32>offset) << 2;
 }
+@inline function atLeastOne(size: f64): f64 { return size < 1.0 ? 1.0 : size; }
 @inline function fault(code: i32, item: i32): i32 { return code | (item << 8); }
 @inline function leaves(offset: i32, extent: f64, heapElements: f64): bool {
   return offset != ABSENT && !(<f64>(<u32>offset) + extent <= heapElements);
@@ -80,6 +107,16 @@ ${layouts.map(asCheck).join('')}    default:
 export function recordWords(code: i32): i32 {
   switch (code) {
 ${layouts.map(({ name }) => `    case ${codeOf(name)}: return ${recordWords(name)};\n`).join('')}    default: return 0;
+  }
+}
+
+/** Elements of executor-private memory that a checked record may use. */
+export function workspaceElements(words: usize): f64 {
+  switch (load<i32>(words)) {
+${layouts
+  .filter(({ name }) => specOf(name).workspace !== undefined)
+  .map(asWorkspace)
+  .join('')}    default: return 0;
   }
 }
 `;

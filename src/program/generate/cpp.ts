@@ -2,7 +2,7 @@
  * The C++ header derived from the instruction list. Its functions have internal linkage: each file gets its own copy, compiled
  * for its own ISA.
  */
-import { faults } from '../check.js';
+import { faults, sizeDims } from '../check.js';
 import { fingerprint, HEADER_WORDS, recordWords } from '../encode.js';
 import type { OperandSpec } from '../instructions.js';
 import { codeOf, instructionNames, specOf } from '../instructions.js';
@@ -16,6 +16,7 @@ import {
   isWritten,
   type Layout,
   layouts,
+  visitsInDouble,
 } from './layout.js';
 
 function cppRecord({ name, operands, dims, scalars }: Layout): string {
@@ -46,12 +47,16 @@ const cppDims = ({ dims }: Layout): string =>
 
 function cppCheck(layout: Layout): string {
   const { name, operands, dims } = layout;
+  const sizes = sizeDims(name);
   return `    case ${codeOf(name)}: {
       if (words[1] != ${recordWords(name)}) return {Fault::length, 0};
-${dims.map(([, word], item) => `      if (words[${word}] < 0) return {Fault::dimension, ${item}};\n`).join('')}${cppDims(layout)}${operands
+${dims.map(([dim, word], item) => `      if (words[${word}] < 0${sizes.has(dim) ? ` || words[${word}] > heapElements` : ''}) return {Fault::dimension, ${item}};\n`).join('')}${cppDims(layout)}${operands
   .map(([, its, word], item) => {
     const missing = its.optional ? '' : `      if (words[${word}] == ABSENT) return {Fault::operand, ${item}};\n`;
-    return `${missing}      if (words[${word}] != ABSENT && !fits(words[${word}], ${isEmptyInDouble(its)} ? 0.0 : ${extentInDouble(its)}, heapElements)) return {Fault::bounds, ${item}};\n`;
+    const visited = isWritten(its)
+      ? `      if (words[${word}] != ABSENT && ${visitsInDouble(its)} > heapElements) return {Fault::visits, ${item}};\n`
+      : '';
+    return `${missing}      if (words[${word}] != ABSENT && !fits(words[${word}], ${isEmptyInDouble(its)} ? 0.0 : ${extentInDouble(its)}, heapElements)) return {Fault::bounds, ${item}};\n${visited}`;
   })
   .join('')}      return {Fault::none, 0};
     }
@@ -86,6 +91,7 @@ static inline float floatAt(int32_t word) {
   std::memcpy(&value, &word, sizeof value);
   return value;
 }
+static inline double atLeastOne(double size) { return size < 1.0 ? 1.0 : size; }
 static inline bool fits(int32_t offset, double extent, double heapElements) {
   return static_cast<double>(static_cast<uint32_t>(offset)) + extent <= heapElements;
 }

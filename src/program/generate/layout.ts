@@ -46,3 +46,7 @@ function layoutOf(name: InstructionName): Layout {
 export const layouts = instructionNames.map(layoutOf);
 export const families = [...new Set(instructionNames.map((name) => specOf(name).family))];
 export const isWritten = ({ access }: OperandSpec): boolean => access !== 'read';
+
+/** How often a result is visited, as an expression: each size by the generated function that takes 0 as 1. */
+export const visitsInDouble = ({ shape }: OperandSpec): string =>
+  shape.map((size) => `atLeastOne(${inDouble(size)})`).join(' * ');

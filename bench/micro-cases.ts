@@ -1,0 +1,75 @@
+/** Single instructions: square matrix products, and what the larger training step is made of. */
+import type { DimName, InstructionName } from '../src/program/instructions.js';
+import { scalarSlots } from '../src/program/scalars.js';
+
+/** What an operand holds before: a value for every element. `random` is between −0.5 and 0.5. */
+type Filling = (index: number, random: number) => number;
+
+export interface MicroCase {
+  readonly title: string;
+  readonly instruction: InstructionName;
+  readonly dims: Readonly<Record<string, number>>;
+  readonly absent: readonly string[];
+  readonly fillings: Readonly<Record<string, Filling>>;
+}
+
+function microCase<I extends InstructionName>(
+  title: string,
+  instruction: I,
+  dims: Readonly<Record<DimName<I>, number>>,
+  { absent = [], fillings = {} }: Partial<Pick<MicroCase, 'absent' | 'fillings'>> = {},
+): MicroCase {
+  return { title: `${instruction} ${title}`, instruction, dims, absent, fillings };
+}
+
+/** c [M, N] = op(a) · op(b), `N` as it lies in memory and `T` transposed. */
+function product(M: number, N: number, K: number, a: 'N' | 'T' = 'N', b: 'N' | 'T' = 'N'): MicroCase {
+  const [aRow, aColumn] = a === 'N' ? [K, 1] : [1, M];
+  const [bRow, bColumn] = b === 'N' ? [N, 1] : [1, K];
+  const batches = { batch: 1, aBatch: 0, bBatch: 0, cBatch: 0 };
+  const strides = { aRow, aColumn, bRow, bColumn, cRow: N };
+  return microCase(`${M}×${N}×${K} ${a}${b}`, 'matmul', { ...batches, M, N, K, ...strides }, { absent: ['bias'] });
+}
+
+const lstm = { T: 64, B: 32, H: 128, reverse: 0 };
+/** As small as a new model's: larger ones make the recurrence chaotic, and no two orders of a sum agree. */
+const weightHh: Filling = (_, random) => random / 6;
+const P = 150_000;
+const scalars: Partial<Record<(typeof scalarSlots)[number], number>> = {
+  ...{ learningRate: 1e-3, beta1: 0.9, beta2: 0.999, oneMinusBeta1: 0.1, oneMinusBeta2: 0.001 },
+  ...{ epsilon: 1e-8, correction1: 2, correction2: 2 },
+};
+
+export const microCases: readonly MicroCase[] = [
+  ...[64, 128, 256, 512].map((size) => product(size, size, size)),
+  product(2048, 512, 128, 'N', 'T'),
+  product(512, 128, 2048, 'T', 'N'),
+  microCase('H 128 B 32 T 64', 'lstmForward', lstm, { absent: ['lengths'], fillings: { weightHh } }),
+  microCase('H 128 B 32 T 64', 'lstmBackward', lstm, {
+    absent: ['lengths', 'dHLast', 'dCLast', 'dHiddenTotal', 'dCellTotal', 'dGateValues'],
+    fillings: { weightHh },
+  }),
+  microCase(
+    '2048 × 96',
+    'softmaxCrossEntropy',
+    { N: 2048, V: 96 },
+    {
+      fillings: { labels: (index) => index % 96, denominator: () => 2048 },
+    },
+  ),
+  microCase(
+    '150k parameters',
+    'adamw',
+    { P, S: 1, G: 1 },
+    {
+      fillings: {
+        segments: (index) => [0, P, 0, 0][index] as number,
+        groups: (index) => [1, 0.01][index] as number,
+        scalars: (index) => scalars[scalarSlots[index] as (typeof scalarSlots)[number]] ?? 0,
+        secondMoment: (index) => 1e-4 * (1 + (index % 7)),
+        clipFactor: () => 1,
+        finite: () => 1,
+      },
+    },
+  ),
+];

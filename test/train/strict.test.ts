@@ -1,0 +1,49 @@
+import test from 'ava';
+import type { Backend } from '../../src/backends/executor.js';
+import { nativeBackend, probeNative } from '../../src/backends/native.js';
+import { probeWasm, wasmBackend } from '../../src/backends/wasm.js';
+import { Trainer } from '../../src/train/trainer.js';
+import { bitsOf, smallModel, text } from './text.js';
+
+const numerics = 'strict';
+const strict: { title: string; backend: Backend }[] = [];
+for (const { isa, usable, cause } of probeNative()) {
+  if (usable) strict.push({ title: isa, backend: nativeBackend({ isa, numerics }) });
+  else test.skip(`strict ${isa} trains as the others do (skipped: ${cause})`, () => {});
+}
+for (const { isa, cause } of await probeWasm()) {
+  if (isa !== 'wasm-simd') continue;
+  if (cause === undefined) strict.push({ title: isa, backend: await wasmBackend({ numerics, isa }) });
+  else test.skip(`strict ${isa} trains as the others do (skipped: ${cause})`, () => {});
+}
+
+/** Parameters at the start and after training with dropout, two layers and momentum of every kind. */
+async function bits(backend: Backend): Promise<{ initial: string; trained: string; losses: number[] }> {
+  const model = await smallModel(backend, { dropout: 0.25, layers: 2, hiddenSize: 19 });
+  const initial = await bitsOf(model);
+  const trainer = new Trainer(model, { learningRate: 0.02, clipNorm: 0.5 });
+  const steps = await trainer.fit(model.batches(text, { batch: 3, window: 11 }), { steps: 8 });
+  return { initial, trained: await bitsOf(model), losses: steps.map(({ loss }) => loss) };
+}
+
+const [first, ...rest] = strict;
+if (first === undefined || rest.length === 0) {
+  test.skip(`strict backends train to the same bits (skipped: there are ${strict.length} here)`, () => {});
+} else {
+  const expected = await bits(first.backend);
+  for (const { title, backend } of rest) {
+    test(`strict ${title} trains to the same bits as strict ${first.title}`, async (t) => {
+      const actual = await bits(backend);
+      t.is(actual.initial, expected.initial, 'initial parameters');
+      t.deepEqual(actual.losses, expected.losses);
+      t.is(actual.trained, expected.trained);
+    });
+  }
+
+  test('planted fault: another dropout seed gives other bits', async (t) => {
+    const model = await smallModel(first.backend, { dropout: 0.25, layers: 2, hiddenSize: 19 });
+    const trainer = new Trainer(model, { learningRate: 0.02, clipNorm: 0.5, seed: 2 });
+    await trainer.fit(model.batches(text, { batch: 3, window: 11 }), { steps: 8 });
+    t.not(await bitsOf(model), expected.trained);
+  });
+}
