@@ -1,7 +1,10 @@
 {
   "variables": {
     # node-gyp rebuild -- -Dseqgrad_replay=1 also builds build/Release/replay.
-    "seqgrad_replay%": 0
+    "seqgrad_replay%": 0,
+    "conditions": [
+      ["target_arch=='x64'", {"kernels": ["kernels_sse2", "kernels_avx2", "kernels_avx512"]}, {"kernels": []}]
+    ]
   },
   "target_defaults": {
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
@@ -14,7 +17,6 @@
   },
   "conditions": [
     ["target_arch=='x64'", {
-      "variables": {"kernels": ["kernels_sse2", "kernels_avx2", "kernels_avx512"]},
       "targets": [
         {
           "target_name": "kernels_sse2",
@@ -36,8 +38,6 @@
             "-Wno-maybe-uninitialized"]
         }
       ]
-    }, {
-      "variables": {"kernels": []}
     }],
     ["seqgrad_replay==1", {
       "targets": [

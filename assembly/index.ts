@@ -19,8 +19,8 @@ export function faultRecord(): i32 { return record; }
 export function check(words: usize, count: i32, heapElements: f64): i32 {
   record = 0;
   if (count < HEADER_WORDS || load<i32>(words) != FINGERPRINT) return Fault.header;
-  if (load<i32>(words, 4) != count) return Fault.length;
   const records = load<i32>(words, 8);
+  if (load<i32>(words, 4) != count || records < 0) return Fault.length;
   let at = HEADER_WORDS;
   for (; record < records; record++) {
     const left = count - at;

@@ -52,11 +52,11 @@ ProgramFault Program::findFault(double heapElements) {
   };
   const int32_t* words = words_.get();
   if (count_ < HEADER_WORDS || words[0] != FINGERPRINT) return is(Fault::header, 0, 0);
-  if (words[1] < 0 || static_cast<size_t>(words[1]) != count_) return is(Fault::length, 0, 0);
+  if (words[1] < 0 || static_cast<size_t>(words[1]) != count_ || words[2] < 0) return is(Fault::length, 0, 0);
 
   // A record has at least three words, so more records than words is a fault found below.
   const int32_t records = words[2];
-  const size_t room = std::min(static_cast<size_t>(std::max(records, 0)), count_);
+  const size_t room = std::min(static_cast<size_t>(records), count_);
   starts_.reset(new (std::nothrow) int32_t[room + 1]);
   if (starts_ == nullptr) return is(Fault::length, 0, 0);
   double workspaceElements = 0;
@@ -79,7 +79,7 @@ ProgramFault Program::findFault(double heapElements) {
     workspace_ = nullptr;
   }
   workspaceElements_ = std::max(workspaceElements, workspaceElements_);
-  records_ = std::max(records, 0);
+  records_ = records;
   return is(Fault::none, 0, 0);
 }
 

@@ -17,4 +17,10 @@ const program = new Command('seqgrad')
 
 for (const define of [defineTrain, defineGenerate, defineEvaluate, defineGrad, defineDoctor]) define(program);
 
+// The reader has gone (`| head`): end as a process does that SIGPIPE ends. Or the disk is full: say so.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') process.stderr.write(`seqgrad: Expected to write the output but ${error.message}\n`);
+  process.exit(error.code === 'EPIPE' ? 141 : 1);
+});
+
 await program.parseAsync().catch(fail);

@@ -92,11 +92,12 @@ export class TerminalReport implements Report {
     const now = performance.now();
     if (step.step !== steps && now - this.#drawn < REDRAW_MILLISECONDS) return;
     this.#drawn = now;
-    const filled = Math.round((step.step / steps) * BAR_WIDTH);
-    const bar = styleText('cyan', '█'.repeat(filled)) + styleText('dim', '░'.repeat(BAR_WIDTH - filled));
     const left = ((steps - step.step) * step.tokens) / tokensPerSecond;
     const rate = `${Math.round(tokensPerSecond).toLocaleString('en')} characters/s`;
-    this.#bar(`${bar} ${step.step}/${steps}  loss ${step.loss.toFixed(3)}  ${rate}  ${formatSeconds(left)} left`);
+    this.#bar(
+      step.step / steps,
+      ` ${step.step}/${steps}  loss ${step.loss.toFixed(3)}  ${rate}  ${formatSeconds(left)} left`,
+    );
   }
 
   evaluation(step: number, split: string, metrics: Readonly<Record<string, number>>): void {
@@ -108,8 +109,13 @@ export class TerminalReport implements Report {
     this.#line(text);
   }
 
-  #bar(text: string): void {
-    process.stdout.write(`\r\u001b[2K${text}`);
+  /** A line that wraps cannot be drawn over: the bar gets what the text leaves of the terminal's width. */
+  #bar(done: number, text: string): void {
+    const room = (process.stdout.columns || 80) - 1;
+    const width = Math.max(0, Math.min(BAR_WIDTH, room - text.length));
+    const filled = Math.round(done * width);
+    const bar = styleText('cyan', '█'.repeat(filled)) + styleText('dim', '░'.repeat(width - filled));
+    process.stdout.write(`\r\u001b[2K${bar}${text.slice(0, room)}`);
     this.#barShown = true;
   }
 

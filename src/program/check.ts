@@ -71,7 +71,7 @@ function faultOf(call: AnyCall<number>, heapElements: number): Omit<ProgramFault
 /** The first fault of a program for a heap of `heapElements` 4-byte elements. */
 export function findFault(words: Int32Array, heapElements: number): ProgramFault | undefined {
   if (words.length < HEADER_WORDS || words[0] !== fingerprint) return { fault: 'header', record: 0, item: 0 };
-  if (words[1] !== words.length) return { fault: 'length', record: 0, item: 0 };
+  if (words[1] !== words.length || (words[2] as number) < 0) return { fault: 'length', record: 0, item: 0 };
   const records = words[2] as number;
   let at = HEADER_WORDS;
   for (let record = 0; record < records; record++) {

@@ -72,7 +72,22 @@ const messages: readonly (readonly [string, Int32Array, string])[] = [
   [
     'a negative dimension',
     encode([fill(0, 1), fill(0, -3)]),
-    'record 1, fill: Expected `n` to be at least 0 but received -3',
+    'record 1, fill: Expected `n` to be from 0 to 1000 but received -3',
+  ],
+  [
+    'a size larger than the heap',
+    encode([fill(0, 1001)]),
+    'record 0, fill: Expected `n` to be from 0 to 1000 but received 1001',
+  ],
+  [
+    'a negative number of records',
+    encode([]).with(2, -1),
+    'record 0: Expected a whole record but received 0 words of a program of 3',
+  ],
+  [
+    'a result that is visited without end',
+    encode([copy({ x: 0, y: 0 }, { n0: 1000, n1: 1000 })]),
+    'record 0, copy: Expected operand `y` to have at most 1000 elements but it has 1000000',
   ],
   [
     'a required operand that is absent',
@@ -101,7 +116,7 @@ const messages: readonly (readonly [string, Int32Array, string])[] = [
   ],
   [
     'a product beyond 2³²',
-    encode([copy({ x: 0, y: 0 }, { n0: 65537, n1: 65537, x0: 65536, y0: 65536 })]),
+    encode([copy({ x: 0, y: 0 }, { n0: 3, x0: 2 ** 31 - 1, n1: 3, x1: 1 })]),
     'record 0, copy: Expected operand `x` to end within 1000 elements but it ends at 4294967297',
   ],
 ];
