@@ -57,7 +57,7 @@ const show = (value: unknown): string => (typeof value === 'string' ? `"${value}
  */
 export function checkOptions(owner: string, options: object, rules: Readonly<Record<string, Rule>>): void {
   for (const [name, value] of Object.entries(options)) {
-    const rule = rules[name];
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
     if (rule === undefined)
       throw new OptionError(`${owner}: unknown option \`${name}\`${suggestion(name, Object.keys(rules))}`);
     if (value !== undefined && !rule.accepts(value)) {

@@ -48,7 +48,8 @@ function resultsOf({ instruction, operands, dims }: PlannedCall): [name: string,
   const results = Object.entries(specOf(instruction).operands).filter(([name, operand]) => {
     if (operands[name] === undefined || operand.access === 'read' || operand.type === 'i32') return false;
     // Gates of padded steps are undefined.
-    if (instruction === 'lstmForward' && operands['lengths'] !== undefined && !operand.shape.includes('T + 1')) return false;
+    if (instruction === 'lstmForward' && operands.lengths !== undefined && !operand.shape.includes('T + 1'))
+      return false;
     // A result with gaps is part of a larger tensor; what it holds was made by a call that has been looked at.
     return extent(operand, dims) === sizeOf(operand.shape.map((size) => evaluate(size, dims)));
   });
@@ -60,7 +61,7 @@ function resultsOf({ instruction, operands, dims }: PlannedCall): [name: string,
 function firstNonFinite(values: Result, operand: OperandSpec, { instruction, dims }: PlannedCall): number {
   const isBad = (value: number): boolean => !Number.isFinite(value);
   const first = values.findIndex(isBad);
-  const fromTheEnd = (instruction === 'lstmBackward') !== (dims['reverse'] === 1);
+  const fromTheEnd = (instruction === 'lstmBackward') !== (dims.reverse === 1);
   if (first < 0 || !fromTheEnd || !operand.shape[0]?.startsWith('T')) return first;
   const step = values.length / evaluate(operand.shape[0], dims);
   const start = Math.floor(values.findLastIndex(isBad) / step) * step;

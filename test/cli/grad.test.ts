@@ -7,7 +7,14 @@ import { tried } from '../train/backends.js';
 import { type Ended, run, temporaryFolder } from './run.js';
 
 const [B, T, I, H] = [2, 3, 4, 5];
-const config = { model_type: 'lstm', input_size: I, hidden_size: H, num_layers: 2, bidirectional: true, batch_first: true };
+const config = {
+  model_type: 'lstm',
+  input_size: I,
+  hidden_size: H,
+  num_layers: 2,
+  bidirectional: true,
+  batch_first: true,
+};
 
 const shapes: Readonly<Record<string, readonly number[]>> = {
   ...Object.fromEntries(
@@ -26,7 +33,12 @@ const shapes: Readonly<Record<string, readonly number[]>> = {
 
 type Change = (tensors: Map<string, TensorToWrite>) => unknown;
 
-async function grad(t: ExecutionContext, more: readonly string[], change: Change = () => {}, model: object = config): Promise<Ended & { out: string; folder: string }> {
+async function grad(
+  t: ExecutionContext,
+  more: readonly string[],
+  change: Change = () => {},
+  model: object = config,
+): Promise<Ended & { out: string; folder: string }> {
   const folder = await temporaryFolder(t);
   const random = randomFrom('grad');
   const tensors = new Map<string, TensorToWrite>();
@@ -38,7 +50,16 @@ async function grad(t: ExecutionContext, more: readonly string[], change: Change
   const out = join(folder, 'out.safetensors');
   await writeFile(join(folder, 'model.json'), JSON.stringify(model));
   await writeSafetensors(join(folder, 'in.safetensors'), [...tensors.values()]);
-  const args = ['grad', '--config', join(folder, 'model.json'), '--tensors', join(folder, 'in.safetensors'), '--out', out, ...more];
+  const args = [
+    'grad',
+    '--config',
+    join(folder, 'model.json'),
+    '--tensors',
+    join(folder, 'in.safetensors'),
+    '--out',
+    out,
+    ...more,
+  ];
   return { ...(await run(args)), out, folder };
 }
 
@@ -58,7 +79,8 @@ for (const { name, backend, cause } of tried) {
     continue;
   }
   test(`gradients from ${name} agree with float64, inspected values too, and lengths are kept`, async (t) => {
-    const lengths: Change = (tensors) => tensors.set('input.lengths', { name: 'input.lengths', dtype: 'I32', shape: [B], values: Int32Array.of(3, 1) });
+    const lengths: Change = (tensors) =>
+      tensors.set('input.lengths', { name: 'input.lengths', dtype: 'I32', shape: [B], values: Int32Array.of(3, 1) });
     const [wide, narrow] = await Promise.all([
       grad(t, ['--backend', 'reference', '--isa', 'float64', '--inspect'], lengths),
       grad(t, ['--backend', name, '--inspect'], lengths),
@@ -73,7 +95,10 @@ for (const { name, backend, cause } of tried) {
       t.true(difference <= 2e-5 * Math.max(norm(values), 0.01 * Math.sqrt(values.length)), each);
     }
     const output = actual.get('output.output')!;
-    t.true(output.subarray((T + 1) * 2 * H).every((value) => value === 0), 'padded steps of row 1 are zero');
+    t.true(
+      output.subarray((T + 1) * 2 * H).every((value) => value === 0),
+      'padded steps of row 1 are zero',
+    );
     t.true(output.subarray(0, 2 * H).some((value) => value !== 0));
   });
 }
@@ -84,19 +109,41 @@ test('without upstream gradients all gradients are zero', async (t) => {
     tensors.delete('upstream.c_n');
   });
   t.is(code, 0, stderr);
-  for (const [name, values] of await read(out)) t.is(values.every((value) => value === 0), name.startsWith('grad.'), name);
+  for (const [name, values] of await read(out))
+    t.is(
+      values.every((value) => value === 0),
+      name.startsWith('grad.'),
+      name,
+    );
 });
 
-const set = (name: string, change: Partial<TensorToWrite>): Change => (tensors) => tensors.set(name, { ...(tensors.get(name) as TensorToWrite), ...change });
+const set =
+  (name: string, change: Partial<TensorToWrite>): Change =>
+  (tensors) =>
+    tensors.set(name, { ...(tensors.get(name) as TensorToWrite), ...change });
 
 const refusals: readonly (readonly [title: string, change: Change, message: RegExp])[] = [
   ['a parameter that is missing', (tensors) => tensors.delete('weight_hh_l1'), /in\.safetensors.*`weight_hh_l1`/],
   ['no input', (tensors) => tensors.delete('input.x'), /in\.safetensors.*`input\.x`/],
   ['a wrong shape', set('bias_ih_l0', { shape: [19], values: new Float32Array(19) }), /`bias_ih_l0`.*\[20\].*\[19\]/],
   ['an input of two axes', set('input.x', { shape: [6, I] }), /`input\.x`.*\[B, T, 4\].*\[6, 4\]/],
-  ['a NaN', set('weight_ih_l0', { values: new Float32Array(4 * H * I).fill(Number.NaN, 7, 8) }), /`weight_ih_l0`.*finite.*NaN at element 7/],
-  ['a name that is not known', (tensors) => tensors.set('weight_hh_l2', { name: 'weight_hh_l2', dtype: 'F32', shape: [1], values: new Float32Array(1) }), /`weight_hh_l2`.*did you mean `weight_hh_l/],
-  ['a length beyond T', (tensors) => tensors.set('input.lengths', { name: 'input.lengths', dtype: 'I32', shape: [B], values: Int32Array.of(1, 4) }), /`input\.lengths`.*0 to 3.*4 in row 1/],
+  [
+    'a NaN',
+    set('weight_ih_l0', { values: new Float32Array(4 * H * I).fill(Number.NaN, 7, 8) }),
+    /`weight_ih_l0`.*finite.*NaN at element 7/,
+  ],
+  [
+    'a name that is not known',
+    (tensors) =>
+      tensors.set('weight_hh_l2', { name: 'weight_hh_l2', dtype: 'F32', shape: [1], values: new Float32Array(1) }),
+    /`weight_hh_l2`.*did you mean `weight_hh_l/,
+  ],
+  [
+    'a length beyond T',
+    (tensors) =>
+      tensors.set('input.lengths', { name: 'input.lengths', dtype: 'I32', shape: [B], values: Int32Array.of(1, 4) }),
+    /`input\.lengths`.*0 to 3.*4 in row 1/,
+  ],
 ];
 
 for (const [title, change, message] of refusals) {

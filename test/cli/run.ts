@@ -22,9 +22,13 @@ export interface Running {
   seen(pattern: RegExp): Promise<void>;
 }
 
-export function start(args: readonly string[], environment: Readonly<Record<string, string>> = {}): Running {
+export function start(
+  args: readonly string[],
+  environment: Readonly<Record<string, string>> = {},
+  file = main,
+): Running {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SEQGRAD_')));
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [file, ...args], {
     env: { ...inherited, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: 60_000,
@@ -59,6 +63,13 @@ export function start(args: readonly string[], environment: Readonly<Record<stri
 
 export const run = (args: readonly string[], environment?: Readonly<Record<string, string>>): Promise<Ended> =>
   start(args, environment).ended;
+
+/** The same with another copy of the command. */
+export const runFile = (
+  file: string,
+  args: readonly string[],
+  environment?: Readonly<Record<string, string>>,
+): Promise<Ended> => start(args, environment, file).ended;
 
 export const linesOf = (stdout: string): Record<string, unknown>[] =>
   stdout

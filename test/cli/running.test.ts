@@ -1,7 +1,7 @@
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
 import { setTimeout as sleep } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
 import { tried } from '../train/backends.js';
 import { textOf } from '../train/text.js';
 import { type Ended, linesOf, run, start, temporaryFolder } from './run.js';
@@ -27,20 +27,46 @@ for (const { name, backend, cause } of tried) {
   test(`train, evaluate and generate on ${name}`, async (t) => {
     const { text, model } = await prepare(t);
     const on = { SEQGRAD_BACKEND: name };
-    const args = ['train', 'lm', '--text', text, '--out', model, ...small, '--steps', '40', '--evaluate-every', '20', '--test', '0.1', '--sample', '30'];
+    const args = [
+      'train',
+      'lm',
+      '--text',
+      text,
+      '--out',
+      model,
+      ...small,
+      '--steps',
+      '40',
+      '--evaluate-every',
+      '20',
+      '--test',
+      '0.1',
+      '--sample',
+      '30',
+    ];
     const lines = linesOf(succeeded(t, await run(args, on)));
-    const last = lines.at(-1) as Record<string, { loss: number; perplexity: number }> & { step: number; saved: string; sample: string };
+    const last = lines.at(-1) as Record<string, { loss: number; perplexity: number }> & {
+      step: number;
+      saved: string;
+      sample: string;
+    };
     t.like(lines[0], { backend: { name } });
-    t.deepEqual(lines.filter((line) => 'loss' in line).map(({ step }) => step).filter((step) => step === 1 || step === 40), [1, 40]);
+    t.deepEqual(
+      lines
+        .filter((line) => 'loss' in line)
+        .map(({ step }) => step)
+        .filter((step) => step === 1 || step === 40),
+      [1, 40],
+    );
     t.is(lines.filter((line) => 'validation' in line && !('test' in line)).length, 1, 'in the middle');
     t.is(last.step, 40);
     t.is(last.saved, model);
     t.is(last.sample.length, 30);
-    t.true(last['validation']!.loss < (lines.find((line) => line['step'] === 1)?.['loss'] as number) - 0.3);
-    t.is(last['test']!.perplexity, Math.exp(last['test']!.loss));
+    t.true(last.validation!.loss < (lines.find((line) => line.step === 1)?.loss as number) - 0.3);
+    t.is(last.test!.perplexity, Math.exp(last.test!.loss));
 
     const [evaluation] = linesOf(succeeded(t, await run(['evaluate', '--model', model, '--text', text], on)));
-    t.true(Math.abs((evaluation as { test: { loss: number } }).test.loss - last['validation']!.loss) < 0.5);
+    t.true(Math.abs((evaluation as { test: { loss: number } }).test.loss - last.validation!.loss) < 0.5);
     const generate = ['generate', '--model', model, '--prompt', 'the ', '--length', '20', '--seed', '3'];
     const first = succeeded(t, await run(generate, on));
     t.is(first.length, 4 + 20 + 1);
@@ -51,7 +77,10 @@ for (const { name, backend, cause } of tried) {
 
 test('without a test split `test` is null, and the last line is one object', async (t) => {
   const { text, model } = await prepare(t);
-  const stdout = succeeded(t, await run(['train', 'lm', '--text', text, '--out', model, ...small, '--steps', '2', '--json', '--sample', '0']));
+  const stdout = succeeded(
+    t,
+    await run(['train', 'lm', '--text', text, '--out', model, ...small, '--steps', '2', '--json', '--sample', '0']),
+  );
   t.like(linesOf(stdout).at(-1), { step: 2, test: null });
 });
 
@@ -59,7 +88,21 @@ test('the same command twice gives the same files, byte for byte', async (t) => 
   const { text, folder } = await prepare(t);
   const [first, second] = await Promise.all(
     ['a', 'b'].map(async (name) => {
-      const args = ['train', 'lm', '--text', text, '--out', join(folder, name), ...small, '--dropout', '0.2', '--steps', '10', '--sample', '0'];
+      const args = [
+        'train',
+        'lm',
+        '--text',
+        text,
+        '--out',
+        join(folder, name),
+        ...small,
+        '--dropout',
+        '0.2',
+        '--steps',
+        '10',
+        '--sample',
+        '0',
+      ];
       succeeded(t, await run(args));
       return readFile(join(folder, name, 'model.safetensors'), 'base64');
     }),
@@ -85,16 +128,38 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 
 stopOnWindows('Ctrl-C again while the model is saved leaves the old model or the new one, whole', async (t) => {
   const { text, model } = await prepare(t);
-  const large = ['train', 'lm', '--text', text, '--out', model, '--hidden', '900', '--batch', '1', '--window', '1', '--sample', '0', '--validation', '0'];
+  const large = [
+    'train',
+    'lm',
+    '--text',
+    text,
+    '--out',
+    model,
+    '--hidden',
+    '900',
+    '--batch',
+    '1',
+    '--window',
+    '1',
+    '--sample',
+    '0',
+    '--validation',
+    '0',
+  ];
   succeeded(t, await run([...large, '--steps', '1']));
   const old = await readFile(join(model, 'model.safetensors'));
   const running = start([...large, '--seed', '2', '--steps', '1000000']);
   await running.seen(/"step":1,/);
   running.child.kill('SIGINT');
-  while (!(await readdir(model)).some((name) => name.endsWith('.tmp')) && running.child.exitCode === null) await sleep(1);
+  while (!(await readdir(model)).some((name) => name.endsWith('.tmp')) && running.child.exitCode === null)
+    await sleep(1);
   running.child.kill('SIGINT');
   t.is((await running.ended).code, 130);
-  t.deepEqual((await readdir(model)).sort(), ['config.json', 'model.safetensors', 'vocab.json'], 'no temporary file is left');
+  t.deepEqual(
+    (await readdir(model)).sort(),
+    ['config.json', 'model.safetensors', 'vocab.json'],
+    'no temporary file is left',
+  );
   const now = await readFile(join(model, 'model.safetensors'));
   t.log(now.equals(old) ? 'the old model was there' : 'the new model was there');
   t.is(now.length, old.length);
@@ -114,8 +179,11 @@ stopOnWindows('a reader that goes away ends generating without a stack', async (
 
 test('doctor says what was tried, chosen, and why', async (t) => {
   const [report] = linesOf(succeeded(t, await run(['doctor', '--json', '--backend', 'reference'])));
-  t.like(report, { backend: { name: 'reference', isa: 'float32', reason: 'asked for by name' }, versions: { node: process.version } });
-  const candidates = report?.['candidates'] as { backend: string; isa: string; usable: boolean; cause: string }[];
+  t.like(report, {
+    backend: { name: 'reference', isa: 'float32', reason: 'asked for by name' },
+    versions: { node: process.version },
+  });
+  const candidates = report?.candidates as { backend: string; isa: string; usable: boolean; cause: string }[];
   t.deepEqual([...new Set(candidates.map(({ backend }) => backend))], ['native', 'wasm', 'reference']);
   t.true(candidates.every(({ cause }) => cause.length > 0));
   const bad = await run(['doctor', '--json', '--backend', 'gpu']);
@@ -127,5 +195,8 @@ test('help and version', async (t) => {
   t.regex(succeeded(t, await run(['--version'])), /^\d+\.\d+\.\d+\n$/);
   const help = succeeded(t, await run(['train', 'lm', '--help']));
   for (const option of ['--text', '--hidden', '--lr', '--seed', '--backend', '--out']) t.true(help.includes(option));
-  t.true(help.split('\n').every((line) => line.length <= 80), 'fits a terminal');
+  t.true(
+    help.split('\n').every((line) => line.length <= 80),
+    'fits a terminal',
+  );
 });

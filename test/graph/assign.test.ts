@@ -33,7 +33,12 @@ async function run(
   t.deepEqual(actual, meaningOf(graph, [a, b, c]));
   const engine = new Engine(float64);
   await engine.place(arena);
-  for (const [variable, values] of [[a, [1, 2]], [b, [10, 20]], [c, [100, 200]]] as const) await engine.write(variable, values);
+  for (const [variable, values] of [
+    [a, [1, 2]],
+    [b, [10, 20]],
+    [c, [100, 200]],
+  ] as const)
+    await engine.write(variable, values);
   const outputs = await engine.run(program, inputs);
   const variables = [];
   for (const variable of [a, b, c]) variables.push([...(await engine.read(variable))]);
@@ -49,7 +54,11 @@ test('two variables are swapped', async (t) => {
     graph.assign(a, graph.read(b));
     graph.assign(b, graph.read(a));
   });
-  t.deepEqual(variables, [[10, 20], [1, 2], [100, 200]]);
+  t.deepEqual(variables, [
+    [10, 20],
+    [1, 2],
+    [100, 200],
+  ]);
 });
 
 test('three variables go round', async (t) => {
@@ -58,20 +67,32 @@ test('three variables go round', async (t) => {
     graph.assign(b, graph.read(c));
     graph.assign(c, graph.read(a));
   });
-  t.deepEqual(variables, [[10, 20], [100, 200], [1, 2]]);
+  t.deepEqual(variables, [
+    [10, 20],
+    [100, 200],
+    [1, 2],
+  ]);
 });
 
 for (const order of ['front', 'back'] as const) {
   test(`a shift a ← b ← c, assigned from the ${order}, keeps old values`, async (t) => {
-    const { variables } = await run(t, (graph, { a, b, c }) => {
-      const steps = [
-        () => graph.assign(a, graph.read(b)),
-        () => graph.assign(b, graph.read(c)),
-        () => graph.assign(c, graph.input('next', [2])),
-      ];
-      for (const step of order === 'front' ? steps : steps.reverse()) step();
-    }, { next: [7, 8] });
-    t.deepEqual(variables, [[10, 20], [100, 200], [7, 8]]);
+    const { variables } = await run(
+      t,
+      (graph, { a, b, c }) => {
+        const steps = [
+          () => graph.assign(a, graph.read(b)),
+          () => graph.assign(b, graph.read(c)),
+          () => graph.assign(c, graph.input('next', [2])),
+        ];
+        for (const step of order === 'front' ? steps : steps.reverse()) step();
+      },
+      { next: [7, 8] },
+    );
+    t.deepEqual(variables, [
+      [10, 20],
+      [100, 200],
+      [7, 8],
+    ]);
   });
 }
 
@@ -94,7 +115,11 @@ test('an updated value is read by others, and they see the updated one', async (
     graph.assign(b, add(next, graph.read(b)));
     graph.assign(c, graph.read(a));
   });
-  t.deepEqual(variables, [[11, 22], [21, 42], [1, 2]]);
+  t.deepEqual(variables, [
+    [11, 22],
+    [21, 42],
+    [1, 2],
+  ]);
 });
 
 test('two variables become the same value', async (t) => {
@@ -103,19 +128,40 @@ test('two variables become the same value', async (t) => {
     graph.assign(a, next);
     graph.assign(b, reshape(next, [2]));
   });
-  t.deepEqual(variables, [[0, 0], [0, 0], [100, 200]]);
+  t.deepEqual(variables, [
+    [0, 0],
+    [0, 0],
+    [100, 200],
+  ]);
 });
 
 for (const flag of [0, 1]) {
   test(`assigned under a condition that is ${flag}, with readers of the old value`, async (t) => {
-    const { variables, outputs } = await run(t, (graph, { a, b, c }) => {
-      const condition = graph.input('flag', [1]);
-      graph.assign(a, graph.read(b), condition);
-      graph.assign(b, graph.read(a), condition);
-      graph.assign(c, add(graph.read(a), graph.read(b)));
-      graph.output('a', graph.read(a));
-    }, { flag: [flag] });
-    t.deepEqual(variables, flag === 1 ? [[10, 20], [1, 2], [11, 22]] : [[1, 2], [10, 20], [11, 22]]);
+    const { variables, outputs } = await run(
+      t,
+      (graph, { a, b, c }) => {
+        const condition = graph.input('flag', [1]);
+        graph.assign(a, graph.read(b), condition);
+        graph.assign(b, graph.read(a), condition);
+        graph.assign(c, add(graph.read(a), graph.read(b)));
+        graph.output('a', graph.read(a));
+      },
+      { flag: [flag] },
+    );
+    t.deepEqual(
+      variables,
+      flag === 1
+        ? [
+            [10, 20],
+            [1, 2],
+            [11, 22],
+          ]
+        : [
+            [1, 2],
+            [10, 20],
+            [11, 22],
+          ],
+    );
     t.deepEqual(outputs, { a: [1, 2] });
   });
 }
@@ -126,7 +172,11 @@ test('a condition that is itself overwritten still counts as it was', async (t) 
     graph.assign(c, scale(graph.read(c), 0));
     graph.assign(a, graph.read(b), flag);
   });
-  t.deepEqual(variables, [[10, 20], [10, 20], [0, 0]]);
+  t.deepEqual(variables, [
+    [10, 20],
+    [10, 20],
+    [0, 0],
+  ]);
 });
 
 test('a chain of updates in place needs no copy', async (t) => {
@@ -144,7 +194,13 @@ test('a chain of updates whose middle is handed out keeps the middle', async (t)
     graph.output('middle', once);
     graph.assign(a, accumulate(once, graph.read(b)));
   });
-  t.deepEqual([variables[0], outputs['middle']], [[21, 42], [11, 22]]);
+  t.deepEqual(
+    [variables[0], outputs.middle],
+    [
+      [21, 42],
+      [11, 22],
+    ],
+  );
 });
 
 test('a variable is added to itself', async (t) => {
@@ -165,11 +221,19 @@ test('the gradient of x + x lands in a variable', async (t) => {
 });
 
 test('a variable that becomes itself stays', async (t) => {
-  const { variables, calls } = await run(t, (graph, { a, b }) => {
-    graph.assign(a, graph.read(a));
-    graph.assign(b, graph.read(b), graph.input('flag', [1]));
-  }, { flag: [1] });
-  t.deepEqual(variables, [[1, 2], [10, 20], [100, 200]]);
+  const { variables, calls } = await run(
+    t,
+    (graph, { a, b }) => {
+      graph.assign(a, graph.read(a));
+      graph.assign(b, graph.read(b), graph.input('flag', [1]));
+    },
+    { flag: [1] },
+  );
+  t.deepEqual(variables, [
+    [1, 2],
+    [10, 20],
+    [100, 200],
+  ]);
   t.deepEqual(calls, []);
 });
 

@@ -1,27 +1,14 @@
-/** Runs graphs in tests: through the planner, and without it, every value in memory of its own. */
-import { Engine, type Result, type Values } from '../../src/backends/engine.js';
-import type { Backend } from '../../src/backends/executor.js';
+/** What a graph means, evaluated without the planner: every value in memory of its own. */
+import type { Result, Values } from '../../src/backends/engine.js';
 import { referenceBackend } from '../../src/backends/reference.js';
-import { Graph, type Node } from '../../src/graph/graph.js';
-import { plan } from '../../src/graph/plan.js';
+import type { Graph, Node } from '../../src/graph/graph.js';
 import type { Root, Tensor } from '../../src/graph/tensor.js';
 import { type AnyCall, encode } from '../../src/program/encode.js';
 import type { Variable } from '../../src/program/variable.js';
 
 export const float64 = referenceBackend({ isa: 'float64' });
 
-export type Numbers = Readonly<Record<string, Values>>;
-
-/** Traces, plans and runs once: the outputs by name. */
-export async function evaluate(
-  trace: (graph: Graph) => void,
-  inputs: Numbers,
-  backend: Backend = float64,
-): Promise<Record<string, Result>> {
-  const graph = new Graph();
-  trace(graph);
-  return new Engine(backend).run(plan(graph), inputs);
-}
+type Numbers = Readonly<Record<string, Values>>;
 
 const tensorsIn = (node: Node): Tensor[] =>
   node.calls.flatMap(({ operands }) => Object.values(operands).filter((tensor) => tensor !== undefined));
@@ -94,11 +81,11 @@ export async function evaluatePurely(
     floats.set(values ?? [], addresses.get(root) as number);
   }
   await float64.attach(heap).load(encode(calls), end).run();
-  const valueOf = (tensor: Tensor): Result =>
+  const read = (tensor: Tensor): Result =>
     heap.views().floats.slice(addressOf(tensor), addressOf(tensor) + tensor.elements);
-  const kept = graph.assignments.filter(({ condition }) => condition === undefined || valueOf(condition)[0] !== 0);
+  const kept = graph.assignments.filter(({ condition }) => condition === undefined || read(condition)[0] !== 0);
   return {
-    outputs: Object.fromEntries([...graph.outputs].map(([name, tensor]) => [name, valueOf(tensor)])),
-    variables: new Map(kept.map(({ variable, value }) => [variable, valueOf(value)])),
+    outputs: Object.fromEntries([...graph.outputs].map(([name, tensor]) => [name, read(tensor)])),
+    variables: new Map(kept.map(({ variable, value }) => [variable, read(value)])),
   };
 }

@@ -24,7 +24,9 @@ export interface Composition<L extends string = string, F extends string = strin
   /** Differentiated with respect to. */
   readonly leaves: Readonly<Record<L, readonly number[]>>;
   /** Numbers that gradients do not flow to, with their values. */
-  readonly fixed?: Readonly<Record<F, { readonly shape: readonly number[]; readonly values: readonly number[]; readonly type?: 'i32' }>>;
+  readonly fixed?: Readonly<
+    Record<F, { readonly shape: readonly number[]; readonly values: readonly number[]; readonly type?: 'i32' }>
+  >;
   /** Leaves keep at least this distance from 0, for functions with a kink there. */
   readonly away?: number;
   readonly trace: (tensors: Readonly<Record<L | F, Tensor>>, graph: Graph) => Readonly<Record<string, Tensor>>;
@@ -51,7 +53,10 @@ export async function gradientFaults<L extends string, F extends string = never>
       return value + Math.sign(value) * away;
     });
   const graph = new Graph();
-  const fixedInputs = Object.entries(fixed ?? {}) as [string, { shape: readonly number[]; values: readonly number[]; type?: 'i32' }][];
+  const fixedInputs = Object.entries(fixed ?? {}) as [
+    string,
+    { shape: readonly number[]; values: readonly number[]; type?: 'i32' },
+  ][];
   const leafNames = Object.keys(leaves) as L[];
   const tensors = Object.fromEntries([
     ...leafNames.map((name) => [name, graph.input(name, leaves[name])]),
@@ -74,17 +79,23 @@ export async function gradientFaults<L extends string, F extends string = never>
   const values: Record<string, Float64Array | readonly number[]> = {};
   for (const [name, shape] of Object.entries<readonly number[]>({ ...leaves, ...upstream })) values[name] = draw(shape);
   for (const [name, { values: given }] of fixedInputs) values[name] = given;
-  const used = (all: typeof values) => Object.fromEntries(Object.entries(all).filter(([name]) => program.inputs.has(name)));
+  const used = (all: typeof values) =>
+    Object.fromEntries(Object.entries(all).filter(([name]) => program.inputs.has(name)));
   const objective = async (changed: typeof values): Promise<number> => {
     const results = await engine.run(program, used({ ...values, ...changed }));
-    return outputs.reduce((sum, [name]) => sum + dot(results[name] as Float64Array, values[`upstream ${name}`] as Float64Array), 0);
+    return outputs.reduce(
+      (sum, [name]) => sum + dot(results[name] as Float64Array, values[`upstream ${name}`] as Float64Array),
+      0,
+    );
   };
   const results = await engine.run(program, used(values));
   const faults: Disagreement[] = [];
   for (const name of leafNames) {
     const at = values[name] as Float64Array;
     const direction = draw(leaves[name]);
-    const shifted = (step: number) => ({ [name]: at.map((value, index) => value + step * (direction[index] as number)) });
+    const shifted = (step: number) => ({
+      [name]: at.map((value, index) => value + step * (direction[index] as number)),
+    });
     const numeric = ((await objective(shifted(EPSILON))) - (await objective(shifted(-EPSILON)))) / (2 * EPSILON);
     const gradient = results[`grad ${name}`] ?? at.map(() => 0);
     const analytic = dot(gradient, direction);

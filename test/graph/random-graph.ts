@@ -1,7 +1,7 @@
 /** Random compositions of ops: tensors used again and again, views of them, sums in place, variables that are assigned. */
 import fc from 'fast-check';
-import { Graph } from '../../src/graph/graph.js';
 import { differentiate } from '../../src/graph/differentiate.js';
+import { Graph } from '../../src/graph/graph.js';
 import type { Tensor } from '../../src/graph/tensor.js';
 import { accumulate, concat, full, reshape, slice, transpose } from '../../src/ops/copy.js';
 import { add, mul, relu, scale, scaleBy, sigmoid, tanh } from '../../src/ops/elementwise.js';
@@ -50,7 +50,11 @@ export const smooth: readonly Op[] = [
   (a, b, c, { square, row, hidden }) => {
     const states = [slice(reshape(b, [12]), 0, 3, 4), slice(reshape(c, [12]), 0, 5, 6)].map((x) => reshape(x, [1, 1]));
     const [h0, c0] = states;
-    const { output, cLast } = lstm(reshape(a, [3, 1, 4]), { inputWeight: square, hiddenWeight: hidden, inputBias: row }, { h0, c0 });
+    const { output, cLast } = lstm(
+      reshape(a, [3, 1, 4]),
+      { inputWeight: square, hiddenWeight: hidden, inputBias: row },
+      { h0, c0 },
+    );
     const y = reshape(output, [3, 1]);
     return concat([y, y, concat([reshape(cLast, [1, 1]), slice(y, 0, 0, 2)], 0), y], 1);
   },
@@ -58,7 +62,16 @@ export const smooth: readonly Op[] = [
 
 /** The sum of b in every element. */
 const scaleByOnes = (total: Tensor, a: Tensor): Tensor =>
-  scale(reshape(concat(Array.from({ length: a.elements }, () => total), 0), [3, 4]), 0.1);
+  scale(
+    reshape(
+      concat(
+        Array.from({ length: a.elements }, () => total),
+        0,
+      ),
+      [3, 4],
+    ),
+    0.1,
+  );
 
 /** Ops that have no gradient, or one with a kink. */
 export const others: readonly Op[] = [
@@ -140,7 +153,9 @@ export function build({ ops, outputs, assignments, differentiated }: Recipe): Bu
   if (differentiated !== undefined) {
     const [tensor, onto] = differentiated;
     const targets = new Map(arena.variables.map((each) => [graph.read(each), sums.get(each.name)]));
-    const start = [...targets].filter((_, i) => ((onto >> (i % 4)) & 1) === 1).map(([t, v]) => [t, graph.read(v)] as const);
+    const start = [...targets]
+      .filter((_, i) => ((onto >> (i % 4)) & 1) === 1)
+      .map(([t, v]) => [t, graph.read(v)] as const);
     const y = pick(tensor + 6);
     const from = new Map([[y, graph.input('upstream', y.shape)]]);
     const gradients = differentiate(graph, { from, to: targets.keys(), onto: new Map(start) });

@@ -14,7 +14,9 @@ import type { Arena, Variable } from '../../src/program/variable.js';
 function mix(...parts: readonly (number | string)[]): number {
   let hash = 0x811c9dc5;
   for (const part of parts) {
-    for (const word of typeof part === 'string' ? [...part].map((c) => c.charCodeAt(0)) : [part | 0, (part * 4096) | 0]) {
+    for (const word of typeof part === 'string'
+      ? [...part].map((c) => c.charCodeAt(0))
+      : [part | 0, (part * 4096) | 0]) {
       hash = Math.imul(hash ^ word, 0x01000193);
       hash ^= hash >>> 15;
     }
@@ -73,7 +75,8 @@ function execute({ instruction, dims, scalars, operands }: AnyCall<unknown>, cel
   const made = mix(...parts);
   for (const [name, { access }] of given) {
     if (access === 'read') continue;
-    for (const [index, offset] of (offsets.get(name) as number[]).entries()) cells(name).set(offset, mix(made, name, index));
+    for (const [index, offset] of (offsets.get(name) as number[]).entries())
+      cells(name).set(offset, mix(made, name, index));
   }
 }
 
@@ -116,17 +119,19 @@ export function meaningOf(graph: Graph, variables: readonly Variable[]): Outcome
   const after = new Map(
     variables.map((v) => [v, Array.from({ length: v.elements }, (_, i) => initialOf(v.arena, v.offset + i))]),
   );
-  const results = new Map(graph.assignments.map(({ variable, value, condition }) => {
-    if (condition === undefined) return [variable, read(value)] as const;
-    const old = [...(after.get(variable) as number[])];
-    const sides: Record<string, number[]> = { flag: read(condition), x: read(value), y: old };
-    const n = value.elements;
-    execute({ instruction: 'copyIf', operands: sides, dims: { n }, scalars: {} }, (name) => {
-      const side = sides[name] as number[];
-      return { get: (i) => side[i] as number, set: (i, id) => (side[i] = id) };
-    });
-    return [variable, old] as const;
-  }));
+  const results = new Map(
+    graph.assignments.map(({ variable, value, condition }) => {
+      if (condition === undefined) return [variable, read(value)] as const;
+      const old = [...(after.get(variable) as number[])];
+      const sides: Record<string, number[]> = { flag: read(condition), x: read(value), y: old };
+      const n = value.elements;
+      execute({ instruction: 'copyIf', operands: sides, dims: { n }, scalars: {} }, (name) => {
+        const side = sides[name] as number[];
+        return { get: (i) => side[i] as number, set: (i, id) => (side[i] = id) };
+      });
+      return [variable, old] as const;
+    }),
+  );
   return {
     outputs: Object.fromEntries([...graph.outputs].map(([name, tensor]) => [name, read(tensor)])),
     variables: Object.fromEntries([...after].map(([v, old]) => [v.toString(), results.get(v) ?? old])),
@@ -173,7 +178,15 @@ export function runSymbolically(program: Program, variables: readonly Variable[]
     execute(each, (name) => cellsOf(each.operands[name] as Place));
   }
   return {
-    outputs: Object.fromEntries([...program.outputs].map(([name, { place, shape }]) => [name, read(place, shape.reduce((a, b) => a * b, 1))])),
+    outputs: Object.fromEntries(
+      [...program.outputs].map(([name, { place, shape }]) => [
+        name,
+        read(
+          place,
+          shape.reduce((a, b) => a * b, 1),
+        ),
+      ]),
+    ),
     variables: Object.fromEntries(variables.map((v) => [v.toString(), read({ variable: v, offset: 0 }, v.elements)])),
     overlaps,
   };

@@ -47,7 +47,9 @@ for (const transposeA of [false, true]) {
           b: [...batch, ...(transposeB ? [5, 4] : [4, 5])],
           bias: [5],
         },
-        trace: ({ a, b, bias }) => ({ c: matmul(a as Tensor, b as Tensor, { transposeA, transposeB, bias: bias as Tensor }) }),
+        trace: ({ a, b, bias }) => ({
+          c: matmul(a as Tensor, b as Tensor, { transposeA, transposeB, bias: bias as Tensor }),
+        }),
       });
     }
   }
@@ -90,7 +92,13 @@ for (const axis of [0, 1, 2]) {
     trace: ({ a, b }) => ({ y: concat([a as Tensor, b as Tensor, tanh(a as Tensor), a as Tensor], axis) }),
   });
 }
-for (const order of [[1, 0], [2, 0, 1], [1, 2, 0], [3, 1, 0, 2], [0, 2, 1, 3]]) {
+for (const order of [
+  [1, 0],
+  [2, 0, 1],
+  [1, 2, 0],
+  [3, 1, 0, 2],
+  [0, 2, 1, 3],
+]) {
   test(`transpose ${order}`, check, {
     leaves: { x: [2, 3, 4, 5].slice(0, order.length) },
     trace: ({ x }) => ({ y: sigmoid(transpose(x as Tensor, order)) }),
@@ -132,7 +140,9 @@ test('planted fault: a wrong gradient is caught', async (t) => {
       inputs: { x },
       outputs: { y: { shape: x.shape } },
       calls: ({ y }) => [call('tanh', { x, y }, { n: x.elements })],
-      gradient: ({ y: dy }, { y }) => ({ to: { x: dy && computed(() => scale(tanhBackward(y as Tensor, dy), factor)) } }),
+      gradient: ({ y: dy }, { y }) => ({
+        to: { x: dy && computed(() => scale(tanhBackward(y as Tensor, dy), factor)) },
+      }),
     }).y;
   const tanhBackward = (y: Tensor, dy: Tensor): Tensor =>
     y.graph.node({

@@ -35,10 +35,10 @@ const titleOf = ({ biases, states, lengths, reverse, T: steps = T }: Variant): s
   `${biases} biases, ${states} initial states${lengths ? `, lengths ${lengths}` : ''}${reverse ? ', reverse' : ''}, T = ${steps}`;
 
 const weightsOf = (tensors: Readonly<Record<string, Tensor>>) => ({
-  inputWeight: tensors['inputWeight'] as Tensor,
-  hiddenWeight: tensors['hiddenWeight'] as Tensor,
-  inputBias: tensors['inputBias'],
-  hiddenBias: tensors['hiddenBias'],
+  inputWeight: tensors.inputWeight as Tensor,
+  hiddenWeight: tensors.hiddenWeight as Tensor,
+  inputBias: tensors.inputBias,
+  hiddenBias: tensors.hiddenBias,
 });
 
 const variants: Variant[] = (['both', 'input', 'hidden', 'none'] as const).flatMap((biases) =>
@@ -64,8 +64,8 @@ for (const variant of [
       leaves: leavesOf(variant),
       fixed: lengths === undefined ? {} : { lengths: { shape: [B], values: lengths, type: 'i32' } },
       trace: (tensors) => {
-        const options = { h0: tensors['h0'], c0: tensors['c0'], lengths: tensors['lengths'], reverse };
-        const { output, hLast, cLast } = lstm(tensors['x'] as Tensor, weightsOf(tensors), options);
+        const options = { h0: tensors.h0, c0: tensors.c0, lengths: tensors.lengths, reverse };
+        const { output, hLast, cLast } = lstm(tensors.x as Tensor, weightsOf(tensors), options);
         return { output, hLast, cLast };
       },
     });
@@ -85,9 +85,9 @@ async function outcome(variant: Variant, form: 'fused' | 'unrolled'): Promise<Re
     return graph.input(name, shape);
   };
   const tensors = Object.fromEntries(Object.entries(shapes).map(([name, shape]) => [name, input(name, shape)]));
-  const options = { h0: tensors['h0'], c0: tensors['c0'], reverse };
+  const options = { h0: tensors.h0, c0: tensors.c0, reverse };
   const values: Record<string, readonly Tensor[]> = {};
-  const x = tensors['x'] as Tensor;
+  const x = tensors.x as Tensor;
   let ends: { output: Tensor; hLast: Tensor; cLast: Tensor };
   if (form === 'fused') {
     const result = lstm(x, weightsOf(tensors), options);
@@ -97,9 +97,9 @@ async function outcome(variant: Variant, form: 'fused' | 'unrolled'): Promise<Re
     const { steps, output } = unrolledLstm(x, weightsOf(tensors), options);
     const last = steps.at(reverse ? 0 : -1);
     ends = { output, hLast: last?.hidden as Tensor, cLast: last?.cell as Tensor };
-    values['hidden'] = steps.map(({ hidden }) => hidden);
-    values['cell'] = steps.map(({ cell }) => cell);
-    values['gates'] = steps.flatMap(({ gates }) => gates);
+    values.hidden = steps.map(({ hidden }) => hidden);
+    values.cell = steps.map(({ cell }) => cell);
+    values.gates = steps.flatMap(({ gates }) => gates);
   }
   const from = new Map(Object.entries(ends).map(([name, tensor]) => [tensor, input(`upstream ${name}`, tensor.shape)]));
   const gradients = differentiate(graph, { from, to: [...Object.values(tensors), ...Object.values(values).flat()] });
@@ -111,11 +111,22 @@ async function outcome(variant: Variant, form: 'fused' | 'unrolled'): Promise<Re
     const rows = Array.from({ length: parts.length / groups }, (_, t) =>
       groups === 1 ? (parts[t] as Tensor) : concat(parts.slice(4 * t, 4 * t + 4), 1),
     );
-    return rows.length === 1 ? (rows[0] as Tensor) : concat(rows.map((row) => reshape(row, [1, ...row.shape])), 0);
+    return rows.length === 1
+      ? (rows[0] as Tensor)
+      : concat(
+          rows.map((row) => reshape(row, [1, ...row.shape])),
+          0,
+        );
   };
   for (const [name, parts] of Object.entries(values)) {
     graph.output(`value ${name}`, together(name, parts));
-    graph.output(`total ${name}`, together(name, parts.map((part) => gradients.get(part) as Tensor)));
+    graph.output(
+      `total ${name}`,
+      together(
+        name,
+        parts.map((part) => gradients.get(part) as Tensor),
+      ),
+    );
   }
   return (await new Engine(float64).run(plan(graph), inputs)) as Record<string, Float64Array>;
 }

@@ -2,8 +2,8 @@
 import type { Tensor } from '../../src/graph/tensor.js';
 import { concat, full, reshape, slice } from '../../src/ops/copy.js';
 import { add, mul, sigmoid, tanh } from '../../src/ops/elementwise.js';
-import { linear } from '../../src/ops/matmul.js';
 import type { LstmWeights } from '../../src/ops/lstm.js';
+import { linear } from '../../src/ops/matmul.js';
 
 export interface UnrolledStep {
   readonly hidden: Tensor;
@@ -34,5 +34,11 @@ export function unrolledLstm(
     [h, c] = [hidden, cell];
   }
   if (reverse) steps.reverse();
-  return { steps, output: concat(steps.map(({ hidden }) => reshape(hidden, [1, B, H])), 0) };
+  return {
+    steps,
+    output: concat(
+      steps.map(({ hidden }) => reshape(hidden, [1, B, H])),
+      0,
+    ),
+  };
 }

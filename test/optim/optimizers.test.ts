@@ -19,7 +19,13 @@ interface Its {
 }
 
 /** Loshchilov & Hutter 2019, algorithm 2, on one number. */
-function adamw(p: number, gradients: readonly number[], { rate, decay }: Its, [beta1, beta2]: readonly [number, number], epsilon: number): number {
+function adamw(
+  p: number,
+  gradients: readonly number[],
+  { rate, decay }: Its,
+  [beta1, beta2]: readonly [number, number],
+  epsilon: number,
+): number {
   let [m, v] = [0, 0];
   for (const [index, g] of gradients.entries()) {
     m = beta1 * m + (1 - beta1) * g;
@@ -80,7 +86,12 @@ const float64 = referenceBackend({ isa: 'float64' });
 /** Float32 scalars such as 1 − β₂ carry a relative error of 2⁻²⁴ into a step; parameters of size 1 round at each of six steps. */
 const cases = [{ backend: float64, bound: 1e-12 }, ...backends.map((backend) => ({ backend, bound: 4e-6 }))];
 
-const settings: readonly { title: string; options: TrainerOptions; its: (name: string) => Its; formula: (p: number, g: readonly number[], its: Its) => number }[] = [
+const settings: readonly {
+  title: string;
+  options: TrainerOptions;
+  its: (name: string) => Its;
+  formula: (p: number, g: readonly number[], its: Its) => number;
+}[] = [
   {
     title: 'AdamW with its defaults',
     options: { clipNorm: Number.POSITIVE_INFINITY },
@@ -106,13 +117,24 @@ const settings: readonly { title: string; options: TrainerOptions; its: (name: s
   },
   {
     title: 'SGD with momentum',
-    options: { clipNorm: Number.POSITIVE_INFINITY, learningRate: 0.05, weightDecay: 0.1, optimizer: { kind: 'sgd', momentum: 0.9 } },
+    options: {
+      clipNorm: Number.POSITIVE_INFINITY,
+      learningRate: 0.05,
+      weightDecay: 0.1,
+      optimizer: { kind: 'sgd', momentum: 0.9 },
+    },
     its: () => ({ rate: 0.05, decay: 0.1 }),
     formula: (p, g, its) => sgd(p, g, its, 0.9),
   },
   {
     title: 'SGD without momentum, clipped to a norm of 0.5, layer frozen',
-    options: { clipNorm: 0.5, learningRate: 0.05, weightDecay: 0, optimizer: { kind: 'sgd' }, groups: [{ match: /^layer/, frozen: true }] },
+    options: {
+      clipNorm: 0.5,
+      learningRate: 0.05,
+      weightDecay: 0,
+      optimizer: { kind: 'sgd' },
+      groups: [{ match: /^layer/, frozen: true }],
+    },
     its: (name) => ({ rate: 0.05, decay: 0, frozen: name.startsWith('layer') }),
     formula: (p, g, its) => sgd(p, g, its, 0),
   },
@@ -185,7 +207,10 @@ test('micro-batches make the step that all their rows make together', async (t) 
     const apart = await result(backend, [0, 3, 4, 7]);
     t.is(together.last.step, 3);
     t.is(apart.last.tokens, 6);
-    t.true(Math.abs(together.last.loss - apart.last.loss) <= bound, `${backend.name}: ${together.last.loss} ${apart.last.loss}`);
+    t.true(
+      Math.abs(together.last.loss - apart.last.loss) <= bound,
+      `${backend.name}: ${together.last.loss} ${apart.last.loss}`,
+    );
     t.true(Math.abs(together.last.gradientNorm - apart.last.gradientNorm) <= bound);
     for (const [index, value] of together.weight.entries()) {
       t.true(Math.abs(value - (apart.weight[index] as number)) <= 100 * bound); // Adam divides by √v: small gradients weigh more
@@ -204,8 +229,16 @@ test('learning rates may follow the step', async (t) => {
   const model = new Model(network, float64);
   await model.allocate();
   const optimizer = { kind: 'sgd' as const };
-  const trainer = new Trainer(model, { learningRate: (step) => 1 / step, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY, optimizer });
+  const trainer = new Trainer(model, {
+    learningRate: (step) => 1 / step,
+    weightDecay: 0,
+    clipNorm: Number.POSITIVE_INFINITY,
+    optimizer,
+  });
   const steps = await trainer.fit([1, 1, 1].map((x) => network.batch([x])));
-  t.deepEqual(steps.map(({ learningRate }) => learningRate), [1, 1 / 2, 1 / 3]);
+  t.deepEqual(
+    steps.map(({ learningRate }) => learningRate),
+    [1, 1 / 2, 1 / 3],
+  );
   t.deepEqual([...(await model.engine.read(network.parameters.arena.get('a')))], [-(1 + 1 / 2 + 1 / 3)]);
 });

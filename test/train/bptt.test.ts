@@ -42,7 +42,8 @@ test('the state flows from window to window in training, and the gradient does n
     await model.initialise(3);
     return model;
   };
-  const draw = (seed: number, count: number): Int32Array => Int32Array.from({ length: count }, (_, i) => (i * 7 + seed * 5 + ((i * seed) % 3)) % vocabulary.size);
+  const draw = (seed: number, count: number): Int32Array =>
+    Int32Array.from({ length: count }, (_, i) => (i * 7 + seed * 5 + ((i * seed) % 3)) % vocabulary.size);
   const batch = (index: number): Batch => ({
     inputs: { tokens: draw(index + 1, B * T), labels: draw(index + 11, B * T) },
     time: T,
@@ -54,7 +55,12 @@ test('the state flows from window to window in training, and the gradient does n
   // What two steps of SGD do: the second starts from the state that the first left.
   const trained = await make();
   const rate = 0.5;
-  const trainer = new Trainer(trained, { learningRate: rate, weightDecay: 0, clipNorm: Number.POSITIVE_INFINITY, optimizer: { kind: 'sgd' } });
+  const trainer = new Trainer(trained, {
+    learningRate: rate,
+    weightDecay: 0,
+    clipNorm: Number.POSITIVE_INFINITY,
+    optimizer: { kind: 'sgd' },
+  });
   await trainer.fit([batch(0)]);
   const between = new Map(await snapshot(trained));
   const [second] = await trainer.fit([batch(1)]);
@@ -62,7 +68,11 @@ test('the state flows from window to window in training, and the gradient does n
 
   // The same by hand: window 1 with the old weights gives the state; window 2 takes it as a constant input.
   const byHand = await make();
-  const step = async (parameters: ReadonlyMap<string, Float64Array>, index: number, state: Readonly<Record<string, Float64Array>>) => {
+  const step = async (
+    parameters: ReadonlyMap<string, Float64Array>,
+    index: number,
+    state: Readonly<Record<string, Float64Array>>,
+  ) => {
     const graph = new Graph();
     const arena = byHand.network.stateArena('by hand', B);
     const { logits, next } = byHand.network.logits(graph, { time: T, batch: B }, arena, {});
@@ -70,14 +80,17 @@ test('the state flows from window to window in training, and the gradient does n
     graph.output('c', next[1] as Tensor);
     const loss = crossEntropy(logits, graph.input('labels', [B * T], 'i32'), full(graph, [1], B * T));
     const { variables } = byHand.network.parameters.arena;
-    const gradients = differentiate(graph, { from: new Map([[loss, full(graph, [1], 1)]]), to: variables.map((v) => graph.read(v)) });
+    const gradients = differentiate(graph, {
+      from: new Map([[loss, full(graph, [1], 1)]]),
+      to: variables.map((v) => graph.read(v)),
+    });
     graph.output('loss', loss);
     for (const variable of variables) graph.output(variable.name, gradients.get(graph.read(variable))!);
     await byHand.engine.place(arena);
     return byHand.engine.use(async (session) => {
       for (const variable of variables) session.write(variable, parameters.get(variable.name)!);
-      session.write(arena.get('h.0'), state['h'] ?? new Float64Array(B * 6));
-      session.write(arena.get('c.0'), state['c'] ?? new Float64Array(B * 6));
+      session.write(arena.get('h.0'), state.h ?? new Float64Array(B * 6));
+      session.write(arena.get('c.0'), state.c ?? new Float64Array(B * 6));
       return session.run(plan(graph), batch(index).inputs);
     });
   };
@@ -85,8 +98,8 @@ test('the state flows from window to window in training, and the gradient does n
   const { h, c } = await step(fresh, 0, {});
   const expected = await step(between, 1, { h: h as Float64Array, c: c as Float64Array });
   const without = await step(between, 1, {});
-  t.true(Math.abs((second?.loss as number) - (expected['loss']?.[0] as number)) < 1e-12);
-  t.true(Math.abs((second?.loss as number) - (without['loss']?.[0] as number)) > 1e-4, 'the state matters');
+  t.true(Math.abs((second?.loss as number) - (expected.loss?.[0] as number)) < 1e-12);
+  t.true(Math.abs((second?.loss as number) - (without.loss?.[0] as number)) > 1e-4, 'the state matters');
   for (const [name, values] of after) {
     const old = between.get(name) as Float64Array;
     for (const [i, value] of values.entries()) {

@@ -45,7 +45,10 @@ onEvery('what touches the heap waits for what came before it', async (t, backend
     note('write', engine.write(counter, [5])),
     note('read', engine.read(counter)),
     note('run', engine.run(increment, { by: [2] })),
-    note('fails', engine.use(async () => Promise.reject(new Error('mine'))).catch(() => undefined)),
+    note(
+      'fails',
+      engine.use(async () => Promise.reject(new Error('mine'))).catch(() => undefined),
+    ),
     note('run again', engine.run(increment, { by: [3] })),
   ]);
   t.deepEqual([...(read as Float32Array)], [5]);
@@ -56,9 +59,14 @@ onEvery('what touches the heap waits for what came before it', async (t, backend
 onEvery('a turn that fails does not stop the next one', async (t, backend) => {
   const engine = new Engine(backend);
   const program = double(3);
-  await t.throwsAsync(engine.run(program, { x: [1, 2] }), { message: /Expected 3 values for input `x` \[3\] but received 2/ });
+  await t.throwsAsync(engine.run(program, { x: [1, 2] }), {
+    message: /Expected 3 values for input `x` \[3\] but received 2/,
+  });
   await t.throwsAsync(engine.run(program, {}), { message: /Expected input `x` \[3\] but received none/ });
-  await t.throwsAsync(engine.use(async () => Promise.reject(new RangeError('mine'))), { message: 'mine' });
+  await t.throwsAsync(
+    engine.use(async () => Promise.reject(new RangeError('mine'))),
+    { message: 'mine' },
+  );
   await t.throwsAsync(
     engine.use(() => {
       throw new RangeError('mine, not asynchronous');
@@ -85,7 +93,10 @@ onEvery('growing keeps what is there, and programs that were linked before go on
   const fresh = later.add('fresh', [70_000]);
   await engine.place(later);
   t.deepEqual(await engine.read(fresh), new Float32Array(70_000), 'a new arena is zero');
-  t.deepEqual([...(await engine.run(small, { x })).y!], x.map((each) => 2 * each));
+  t.deepEqual(
+    [...(await engine.run(small, { x })).y!],
+    x.map((each) => 2 * each),
+  );
   t.deepEqual([...(await engine.run(reader)).last!], [999 / 4]);
   t.deepEqual(await engine.read(kept), values);
 });
@@ -124,10 +135,13 @@ onEvery('a profile has a row for each instruction', async (t, backend) => {
     graph.within('layer', () => graph.output('y', sum(matmul(a, graph.input('b', [4, 5])))));
   });
   const rows = await engine.profile(program, { a: new Float32Array(12), b: new Float32Array(20) });
-  t.deepEqual(rows.map(({ call, flops, bytes }) => [call.label, call.instruction, flops, bytes]), [
-    ['layer', 'matmul', 2 * 3 * 4 * 5, 4 * (12 + 20 + 15)],
-    ['layer', 'sum', 15, 4 * (15 + 1)],
-  ]);
+  t.deepEqual(
+    rows.map(({ call, flops, bytes }) => [call.label, call.instruction, flops, bytes]),
+    [
+      ['layer', 'matmul', 2 * 3 * 4 * 5, 4 * (12 + 20 + 15)],
+      ['layer', 'sum', 15, 4 * (15 + 1)],
+    ],
+  );
   t.true(rows.every(({ milliseconds }) => milliseconds >= 0));
 });
 

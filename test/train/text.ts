@@ -10,14 +10,18 @@ const words = ['the', 'cell', 'forgets', 'what', 'a', 'gate', 'lets', 'through',
 export function textOf(characters: number, seed = 'text'): string {
   const random = randomFrom(seed);
   let text = '';
-  while (text.length < characters) text += `${words[random.integer(0, words.length - 1)]}${random.uniform() < 0.1 ? '.\n' : ' '}`;
+  while (text.length < characters)
+    text += `${words[random.integer(0, words.length - 1)]}${random.uniform() < 0.1 ? '.\n' : ' '}`;
   return text.slice(0, characters);
 }
 
 export const text = textOf(3000);
 export const vocabulary = CharacterVocabulary.fromText(text);
 
-export const smallModel = (backend: Backend, options: Partial<LstmLanguageModelOptions> = {}): Promise<LstmLanguageModel> =>
+export const smallModel = (
+  backend: Backend,
+  options: Partial<LstmLanguageModelOptions> = {},
+): Promise<LstmLanguageModel> =>
   LstmLanguageModel.create({ vocabulary, hiddenSize: 12, embeddingSize: 7, seed: 5, ...options, backend });
 
 /** Bits of all parameters, as one string to compare. */

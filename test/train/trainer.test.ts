@@ -27,35 +27,43 @@ async function everything(model: LstmLanguageModel): Promise<string> {
   return parts.join('\n');
 }
 
-async function poison(model: LstmLanguageModel, name: string, index: number, value: number): Promise<() => Promise<void>> {
+async function poison(
+  model: LstmLanguageModel,
+  name: string,
+  index: number,
+  value: number,
+): Promise<() => Promise<void>> {
   const variable = model.network.parameters.arena.get(name);
   const old = Float32Array.from(await model.engine.read(variable));
   await model.engine.write(variable, old.with(index, value));
   return () => model.engine.write(variable, old);
 }
 
-onEvery('a step that is not finite changes nothing, says where, and training goes on as if it had not been', async (t, backend) => {
-  const run = async (disturbed: boolean): Promise<string> => {
-    const model = await smallModel(backend, { dropout: 0.2 });
-    const trainer = new Trainer(model, { learningRate: 0.01 });
-    await trainer.fit(take(model, 3));
-    if (disturbed) {
-      const heal = await poison(model, 'lstm.weight_hh_l0', 12 * 12 + 5, Number.NaN); // the forget gate of unit 0
-      const before = await everything(model);
-      const error = await t.throwsAsync(trainer.fit(take(model, 1, 3)), { instanceOf: NonFiniteError });
-      t.is(error.step, 4);
-      t.regex(error.message, /step 4: .*lstm\.l0.*lstmForward/);
-      t.is(error.where?.label, 'lstm.l0');
-      t.regex(error.where?.position ?? '', /forget_gate, unit 0/);
-      t.is(await everything(model), before);
-      t.is(trainer.step, 3);
-      await heal();
-    }
-    await trainer.fit(take(model, 3, 3));
-    return everything(model);
-  };
-  t.is(await run(true), await run(false));
-});
+onEvery(
+  'a step that is not finite changes nothing, says where, and training goes on as if it had not been',
+  async (t, backend) => {
+    const run = async (disturbed: boolean): Promise<string> => {
+      const model = await smallModel(backend, { dropout: 0.2 });
+      const trainer = new Trainer(model, { learningRate: 0.01 });
+      await trainer.fit(take(model, 3));
+      if (disturbed) {
+        const heal = await poison(model, 'lstm.weight_hh_l0', 12 * 12 + 5, Number.NaN); // the forget gate of unit 0
+        const before = await everything(model);
+        const error = await t.throwsAsync(trainer.fit(take(model, 1, 3)), { instanceOf: NonFiniteError });
+        t.is(error.step, 4);
+        t.regex(error.message, /step 4: .*lstm\.l0.*lstmForward/);
+        t.is(error.where?.label, 'lstm.l0');
+        t.regex(error.where?.position ?? '', /forget_gate, unit 0/);
+        t.is(await everything(model), before);
+        t.is(trainer.step, 3);
+        await heal();
+      }
+      await trainer.fit(take(model, 3, 3));
+      return everything(model);
+    };
+    t.is(await run(true), await run(false));
+  },
+);
 
 for (const [name, value, where] of [
   ['embedding.weight', Number.NaN, { label: 'embedding', instruction: 'embedding', operand: 'y' }],
@@ -76,7 +84,12 @@ for (const [name, value, where] of [
 
 onEvery('a learning rate that explodes is stopped by an error, with finite parameters left', async (t, backend) => {
   const model = await smallModel(backend);
-  const trainer = new Trainer(model, { learningRate: 3e38, optimizer: { kind: 'sgd' }, clipNorm: Number.POSITIVE_INFINITY, weightDecay: 0 });
+  const trainer = new Trainer(model, {
+    learningRate: 3e38,
+    optimizer: { kind: 'sgd' },
+    clipNorm: Number.POSITIVE_INFINITY,
+    weightDecay: 0,
+  });
   await t.throwsAsync(trainer.fit(take(model, 50)), { instanceOf: NonFiniteError });
   t.true((await model.readParameters()).every(([, values]) => values.every(Number.isFinite)));
 });
@@ -88,8 +101,12 @@ onEvery('a batch that does not fit is refused, and training goes on as if it had
     await trainer.fit(take(model, 2));
     if (disturbed) {
       const [batch] = take(model, 1, 2) as [Batch];
-      await t.throwsAsync(trainer.fit([{ ...batch, inputs: { ...batch.inputs, tokens: [1, 2, 3] } }]), { message: /tokens.*received 3/ });
-      await t.throwsAsync(trainer.fit([{ ...batch, inputs: { tokens: batch.inputs['tokens']! } }]), { message: /labels.*received none/ });
+      await t.throwsAsync(trainer.fit([{ ...batch, inputs: { ...batch.inputs, tokens: [1, 2, 3] } }]), {
+        message: /tokens.*received 3/,
+      });
+      await t.throwsAsync(trainer.fit([{ ...batch, inputs: { tokens: batch.inputs.tokens! } }]), {
+        message: /labels.*received none/,
+      });
     }
     await trainer.fit(take(model, 2, 2));
     return everything(model);
@@ -109,22 +126,25 @@ onEvery('the same seed twice gives the same bits, another seed other ones', asyn
   t.not(await hashes(backend, { seed: 2 }), first);
 });
 
-onEvery('training may be interrupted by evaluating, generating and reading, and ends in the same bits', async (t, backend) => {
-  const model = await smallModel(backend, { dropout: 0.3, layers: 2 });
-  const trainer = new Trainer(model, { learningRate: 0.01 });
-  const quiet = await smallModel(backend, { dropout: 0.3, layers: 2 });
-  const expected = await quiet.evaluate(text.slice(0, 200), { batch: 2, window: 16 });
-  const [evaluation, sample] = await Promise.all([
-    model.evaluate(text.slice(0, 200), { batch: 2, window: 16 }),
-    model.generateText({ length: 5, temperature: 0 }),
-    trainer.fit(take(model, 4)),
-    model.readParameters(),
-    model.evaluate(text.slice(0, 100), { batch: 4, window: 8 }),
-  ]);
-  t.is(sample.length, 5);
-  t.true(Number.isFinite(evaluation.loss) && Number.isFinite(expected.loss));
-  t.is(await bitsOf(model), await hashes(backend));
-});
+onEvery(
+  'training may be interrupted by evaluating, generating and reading, and ends in the same bits',
+  async (t, backend) => {
+    const model = await smallModel(backend, { dropout: 0.3, layers: 2 });
+    const trainer = new Trainer(model, { learningRate: 0.01 });
+    const quiet = await smallModel(backend, { dropout: 0.3, layers: 2 });
+    const expected = await quiet.evaluate(text.slice(0, 200), { batch: 2, window: 16 });
+    const [evaluation, sample] = await Promise.all([
+      model.evaluate(text.slice(0, 200), { batch: 2, window: 16 }),
+      model.generateText({ length: 5, temperature: 0 }),
+      trainer.fit(take(model, 4)),
+      model.readParameters(),
+      model.evaluate(text.slice(0, 100), { batch: 4, window: 8 }),
+    ]);
+    t.is(sample.length, 5);
+    t.true(Number.isFinite(evaluation.loss) && Number.isFinite(expected.loss));
+    t.is(await bitsOf(model), await hashes(backend));
+  },
+);
 
 onEvery('two models train at once, each as if it were alone', async (t, backend) => {
   t.deepEqual(new Set(await Promise.all([hashes(backend), hashes(backend), hashes(backend)])).size, 1);

@@ -34,7 +34,10 @@ class UnrolledNetwork implements Network {
       inputBias: read('lstm.bias_ih_l0'),
       hiddenBias: read('lstm.bias_hh_l0'),
     };
-    const { steps, output } = unrolledLstm(x, weights, { h0: graph.read(state.get('h.0')), c0: graph.read(state.get('c.0')) });
+    const { steps, output } = unrolledLstm(x, weights, {
+      h0: graph.read(state.get('h.0')),
+      c0: graph.read(state.get('c.0')),
+    });
     const logits = linear(output, read('head.weight'), read('head.bias'));
     const labels = graph.input('labels', [time * batch], 'i32');
     const last = steps.at(-1);
