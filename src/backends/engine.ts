@@ -202,6 +202,10 @@ export class Engine {
   }
 
   #writeInputs(program: Program, inputs: Readonly<Record<string, Values>>, base: number): void {
+    for (const name of Object.keys(inputs)) {
+      if (program.inputs.has(name) || program.unusedInputs.has(name)) continue;
+      throw new TypeError(`Expected inputs ${[...program.inputs.keys()].join(', ')} but received \`${name}\``);
+    }
     for (const [name, { place, shape, type }] of program.inputs) {
       const values = inputs[name];
       if (values === undefined)

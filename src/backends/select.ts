@@ -1,5 +1,5 @@
 /** Chooses a backend: a named one or an error with every attempt, or the best that works, saying which and why. */
-import { anything, checkOptions, OptionError, oneOf, wholeNumber } from '../program/options.js';
+import { anything, checkOptions, OptionError, oneOf, type Rule } from '../program/options.js';
 import type { Backend, BackendName, Numerics } from './executor.js';
 import { nativeBackend } from './native.js';
 import { referenceBackend } from './reference.js';
@@ -49,11 +49,11 @@ const isas: Readonly<Record<BackendName, readonly string[]>> = {
 
 const order = Object.keys(isas) as BackendName[];
 
-const rules = {
+const rules: Readonly<Record<string, Rule>> = {
   backend: oneOf('auto', ...order),
   isa: oneOf(...Object.values(isas).flat()),
   numerics: oneOf('fast', 'strict'),
-  threads: wholeNumber(1, 1),
+  threads: { expected: '1, the only number of threads so far', accepts: (value) => value === 1 },
   wasm: anything,
 };
 
@@ -91,13 +91,15 @@ const loaders: Readonly<Record<BackendName, Load>> = {
  * @throws OptionError for an option that is unknown or does not fit, BackendError with every attempt and its cause.
  */
 export async function loadBackend(options: BackendOptions = {}): Promise<Backend> {
-  const merged: BackendOptions = { ...fromEnvironment(), ...dropUndefined(options) };
+  const given = dropUndefined(options);
+  const merged: BackendOptions = { ...fromEnvironment(), ...given };
   checkOptions('loadBackend', merged, rules);
   const { backend = 'auto', isa } = merged;
   const able = order.filter((name) => isa === undefined || isas[name].includes(isa));
   if (backend !== 'auto' && !able.includes(backend)) {
+    const from = given.isa === undefined ? ' from SEQGRAD_ISA' : '';
     throw new OptionError(
-      `loadBackend: Expected \`isa\` of ${backend} to be one of ${isas[backend].join(', ')} but received ${isa}`,
+      `loadBackend: Expected \`isa\` of ${backend} to be one of ${isas[backend].join(', ')} but received ${isa}${from}`,
     );
   }
   const attempts: Attempt[] = [];

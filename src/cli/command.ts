@@ -29,12 +29,14 @@ export const numberOption =
     );
   };
 
-/** Parses an option's value as a number above 0. */
-export const positive = (text: string): number => {
-  const value = number(text);
-  if (value > 0) return value;
-  throw new InvalidArgumentError(`Expected a number above 0 but received ${text}.`);
-};
+/** Parses an option's value as a number above 0, Infinity only where `infinite` is set. */
+export const positive =
+  ({ infinite = false } = {}) =>
+  (text: string): number => {
+    const value = number(text);
+    if (value > 0 && (infinite || Number.isFinite(value))) return value;
+    throw new InvalidArgumentError(`Expected a ${infinite ? '' : 'finite '}number above 0 but received ${text}.`);
+  };
 
 /** Collects the values of an option that may be given several times. */
 export const several = (value: string, previous: readonly string[] | undefined): string[] => [

@@ -32,6 +32,7 @@ async function generate({ model: folder, ...flags }: Flags): Promise<void> {
   for await (const piece of model.generate(options)) process.stdout.write(piece);
   process.stdout.write('\n');
   restore();
+  if (signal.aborted) process.exitCode = 130;
 }
 
 export function defineGenerate(program: Command): void {

@@ -72,6 +72,9 @@ export async function loadText(paths: readonly string[]): Promise<LoadedText> {
     if (text !== '' && !text.endsWith('\n')) text += '\n';
     text += decodeText(file, bytes);
   }
-  if (text === '') throw new DataError(`${paths.join(', ')}: Expected text but received none (${files.length} files)`);
+  if (text === '')
+    throw new DataError(
+      `${paths.join(', ')}: Expected text but ${files.length === 1 ? 'the file is' : `all ${files.length} files are`} empty`,
+    );
   return { text, files };
 }

@@ -5,7 +5,7 @@
  * file by rename, which is one indivisible step. A crash, a full disk or Ctrl-C at any moment leaves the old file or the new one.
  */
 import { unlinkSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm } from 'node:fs/promises';
+import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { FileError } from './errors.js';
 
@@ -67,6 +67,29 @@ async function commit(temporary: string, path: string): Promise<void> {
   }
 }
 
+/**
+ * Makes a folder and those above it. (As mkdir with `recursive`, which in Node 20 never returns where a folder such as /proc refuses
+ * new ones with ENOENT.)
+ * @throws FileError
+ */
+export async function makeFolder(folder: string): Promise<void> {
+  const make = async (path: string): Promise<void> => {
+    try {
+      await mkdir(path);
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      const parent = dirname(path);
+      if (code === 'EEXIST' && (await stat(path)).isDirectory()) return;
+      if (code !== 'ENOENT' || parent === path) throw error;
+      await make(parent);
+      await mkdir(path);
+    }
+  };
+  await make(folder).catch((cause) => {
+    throw new FileError('write', folder, cause);
+  });
+}
+
 /** Makes renames in a folder outlast a power cut. Windows has no such call and needs none. */
 async function syncFolder(folder: string): Promise<void> {
   if (process.platform === 'win32') return;
@@ -99,9 +122,7 @@ export async function replaceFile(path: string, content: Content): Promise<void>
  * @throws FileError naming the file and what stood in the way.
  */
 export async function replaceFiles(folder: string, files: Readonly<Record<string, Content>>): Promise<void> {
-  await mkdir(folder, { recursive: true }).catch((cause) => {
-    throw new FileError('write', folder, cause);
-  });
+  await makeFolder(folder);
   const prepared: { readonly path: string; readonly temporary: string }[] = [];
   try {
     for (const [name, content] of Object.entries(files)) {

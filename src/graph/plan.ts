@@ -47,6 +47,7 @@ export function plan(graph: Graph): Program {
   return new Program(
     calls,
     new Map([...used].map(([name, tensor]) => [name, port(tensor)])),
+    new Set([...graph.inputs.keys()].filter((name) => !used.has(name))),
     new Map([...planner.outputs].map(([name, tensor]) => [name, port(tensor)])),
     elements,
   );
@@ -68,9 +69,11 @@ function refuseOverlap(planned: PlannedCall): void {
 }
 
 /** Whether a node reads a value in more places than the one that its result takes over: what it starts from, or one operand. */
-function readBesides(node: Node, old: Root, initial: Tensor | undefined): boolean {
+function readBesides(node: Node, old: Root): boolean {
   const reads = node.calls.flatMap(({ operands }) => Object.values(operands)).filter((tensor) => tensor?.root === old);
-  return reads.length > (initial?.root === old ? 0 : 1);
+  const results = new Set(Object.values(node.outputs).map(({ root }) => root));
+  const starts = [...results].filter(({ initial }) => initial?.root === old);
+  return reads.length + starts.length > 1;
 }
 
 class Planner {
@@ -110,10 +113,20 @@ class Planner {
     const key = variable.toString();
     let location = this.#variables.get(key);
     if (location === undefined) {
+      this.#refuseOverlap(variable);
       location = { variable, elements: variable.elements, first: -1, last: END };
       this.#variables.set(key, location);
     }
     return location;
+  }
+
+  /** One graph sees a variable whole or in parts, not both: a change of one would go unseen in the other. */
+  #refuseOverlap({ arena, offset, elements, name }: Variable): void {
+    for (const { variable: other } of this.#variables.values()) {
+      if (other?.arena !== arena || offset + elements <= other.offset || other.offset + other.elements <= offset)
+        continue;
+      throw new Error(`plan: ${arena.name}/${name} and ${other} share memory: use one or the other in a graph`);
+    }
   }
 
   #findHome({ variable, value, condition }: Assignment): void {
@@ -175,8 +188,7 @@ class Planner {
     const location = this.#variableLocation(variable);
     const occupant = this.#occupant.get(location);
     if (occupant !== undefined && (this.liveness.lastRead.get(occupant) ?? -1) >= position) {
-      const startsFromIt =
-        root.initial?.root === occupant && root.initial.isWhole && !readBesides(node, occupant, root.initial);
+      const startsFromIt = root.initial?.root === occupant && root.initial.isWhole && !readBesides(node, occupant);
       if (!startsFromIt || this.liveness.lastRead.get(occupant) !== position) return undefined;
     }
     return location;
@@ -188,7 +200,7 @@ class Planner {
     return (
       old.isWhole &&
       old.root.elements === root.elements &&
-      !readBesides(node, old.root, root.initial) &&
+      !readBesides(node, old.root) &&
       this.#occupant.get(location) === old.root &&
       this.liveness.lastRead.get(old.root) === position
     );

@@ -1,7 +1,8 @@
 /** Model folders: config.json, model.safetensors, vocab.json; all of them new or all of them old. */
-import { readFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { replaceFiles } from '../formats/atomic.js';
+import { makeFolder, replaceFiles } from '../formats/atomic.js';
 import { FileError, FormatError } from '../formats/errors.js';
 import { SafetensorsReader, type TensorToWrite, writeTensors } from '../formats/safetensors.js';
 import { wholeNumber } from '../program/options.js';
@@ -28,6 +29,28 @@ export function writeModelFolder(folder: string, { config, vocabulary, parameter
     'vocab.json': `${JSON.stringify(vocabulary)}\n`,
     'config.json': `${JSON.stringify({ format_version: FORMAT_VERSION, ...config }, null, 2)}\n`,
   });
+}
+
+/**
+ * Makes the folder a model will be written to, and sees to it before any work is done that writing will succeed and hit nothing but
+ * an older model.
+ * @returns whether there is an older model.
+ * @throws FileError, or FormatError if the folder holds a config.json of something else.
+ */
+export async function prepareModelFolder(folder: string): Promise<boolean> {
+  await makeFolder(folder);
+  await access(folder, constants.W_OK).catch((cause) => {
+    throw new FileError('write', folder, cause);
+  });
+  const path = join(folder, 'config.json');
+  const exists = await access(path).then(
+    () => true,
+    () => false,
+  );
+  if (!exists) return false;
+  const config = (await readJson(path)) as { format_version?: unknown } | null;
+  if (config?.format_version === FORMAT_VERSION) return true;
+  throw new FormatError(path, undefined, 'no config.json of another program in the folder a model is saved in', 'one');
 }
 
 /** Reads a JSON file. @throws FileError if it cannot be read, FormatError if it is not JSON. */

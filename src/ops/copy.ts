@@ -37,6 +37,17 @@ export function full(graph: Graph, shape: readonly number[], value: number): Ten
   }).y;
 }
 
+/** A tensor whose every element is that of x [1]. Not differentiated: it is the gradient of a sum. */
+export function spread(x: Tensor, shape: readonly number[]): Tensor {
+  if (x.constant !== undefined) return full(x.graph, shape, x.constant);
+  return x.graph.node({
+    op: 'spread',
+    inputs: { x },
+    outputs: { y: { shape } },
+    calls: ({ y }) => [move('copy', x, y, [1, 1, 1, y.elements], [0, 0, 0, 0], [0, 0, 0, 1])],
+  }).y;
+}
+
 /** sum + x, where the sum of the gradients that arrive at one tensor grows in place. */
 export function accumulate(sum: Tensor, x: Tensor): Tensor {
   return sum.graph.node({

@@ -3,6 +3,7 @@ import { matchShapes } from '../graph/errors.js';
 import { call } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { computed, passOn } from './copy.js';
+import { sum } from './reduce.js';
 
 /** y = a + b. Gradient: da = dy, db = dy. */
 export function add(a: Tensor, b: Tensor): Tensor {
@@ -39,16 +40,21 @@ export function scale(x: Tensor, factor: number): Tensor {
   }).y;
 }
 
-/** y = factor · x for a factor [1] that is computed; x itself where the factor is known to be 1. Gradient of x only. */
+/**
+ * y = factor · x for a factor [1] that is computed; x itself where the factor is known to be 1.
+ * Gradient: dx = factor · dy, dfactor = Σ dy · x.
+ */
 export function scaleBy(x: Tensor, factor: Tensor): Tensor {
   matchShapes('scaleBy', { factor: [factor, [1]] });
   if (factor.constant === 1) return x;
   return x.graph.node({
     op: 'scaleBy',
-    inputs: { x },
+    inputs: { x, factor },
     outputs: { y: { shape: x.shape } },
     calls: ({ y }) => [call('scaleBy', { x, factor, y }, { n: y.elements })],
-    gradient: ({ y: dy }) => ({ to: { x: dy && computed(() => scaleBy(dy, factor)) } }),
+    gradient: ({ y: dy }) => ({
+      to: { x: dy && computed(() => scaleBy(dy, factor)), factor: dy && computed(() => sum(mul(dy, x))) },
+    }),
   }).y;
 }
 

@@ -59,7 +59,8 @@ export interface LstmOutputs {
 }
 
 /**
- * Runs an LSTM layer over x [T, B, I].
+ * Runs an LSTM layer over x [T, B, I]. A loss may be computed from `output`, `hidden`, `hLast` and `cLast`; `cell` and `gates` can be read,
+ * and differentiated with respect to, but nothing can be computed from them that gradients flow back through.
  * @throws ShapeError if a weight or state does not fit.
  */
 export function lstm(x: Tensor, weights: LstmWeights, options: LstmOptions = {}): LstmOutputs {

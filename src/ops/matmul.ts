@@ -7,6 +7,7 @@
 import { matchShapes, ShapeError } from '../graph/errors.js';
 import { call, type Sink } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
+import { sizeOf } from '../program/variable.js';
 import { reshape } from './copy.js';
 import { columnSum } from './reduce.js';
 
@@ -106,6 +107,6 @@ export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
   const [out, inputs] = weight.shape as [number, number];
   if (weight.shape.length !== 2) throw new ShapeError('linear', 'weight', '[out, in]', weight);
   if (x.shape.at(-1) !== inputs) throw new ShapeError('linear', 'x', `[…, ${inputs}] (weight ${weight})`, x);
-  const rows = reshape(x, [x.elements / inputs, inputs]);
+  const rows = reshape(x, [sizeOf(x.shape.slice(0, -1)), inputs]);
   return reshape(matmul(rows, weight, { transposeB: true, bias }), x.shape.with(-1, out));
 }

@@ -2,8 +2,7 @@
 import { matchShapes } from '../graph/errors.js';
 import { call, type Sink } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
-import { computed, full } from './copy.js';
-import { scaleBy } from './elementwise.js';
+import { computed, spread } from './copy.js';
 
 /** y = Σ x, of shape [1]. Gradient: dx = dy for every element. */
 export function sum(x: Tensor): Tensor {
@@ -12,7 +11,7 @@ export function sum(x: Tensor): Tensor {
     inputs: { x },
     outputs: { y: { shape: [1] } },
     calls: ({ y }) => [call('sum', { x, y }, { n: x.elements })],
-    gradient: ({ y: dy }) => ({ to: { x: dy && computed(() => scaleBy(full(x.graph, x.shape, 1), dy)) } }),
+    gradient: ({ y: dy }) => ({ to: { x: dy && computed(() => spread(dy, x.shape)) } }),
   }).y;
 }
 

@@ -27,6 +27,8 @@ export class Program {
   constructor(
     readonly calls: readonly PlannedCall[],
     readonly inputs: ReadonlyMap<string, Port>,
+    /** Inputs that were declared and that nothing depends on: they may be given, and go nowhere. */
+    readonly unusedInputs: ReadonlySet<string>,
     readonly outputs: ReadonlyMap<string, Port>,
     /** Elements of the transient arena it uses. */
     readonly transientElements: number,

@@ -58,7 +58,7 @@ export class Model<N extends Network = Network> {
     return this.engine.place(this.network.parameters.arena, this.#controls);
   }
 
-  /** Draws initial parameters; the same seed gives the same ones on every backend. */
+  /** Draws initial parameters; the same seed gives the same ones on every backend, in fast numerics up to rounding. */
   async initialise(seed: number): Promise<void> {
     const program = this.programs.get('initialise', (graph) => {
       const random = graph.read(this.random);

@@ -53,7 +53,7 @@ const refusals: readonly Refusal[] = [
     args: train('--text', file('empty.txt', ''))
       .filter((arg) => arg !== good)
       .toSpliced(2, 1),
-    message: /empty\.txt: Expected text but received none/,
+    message: /empty\.txt: Expected text but the file is empty/,
   },
   {
     title: 'a text shorter than a window',

@@ -126,6 +126,44 @@ for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   });
 }
 
+stopOnWindows('an interrupted training does not replace a finished model', async (t) => {
+  const { text, model } = await prepare(t);
+  succeeded(t, await run(['train', 'lm', '--text', text, '--out', model, ...small, '--steps', '1', '--sample', '0']));
+  const finished = await readFile(join(model, 'model.safetensors'));
+  const running = start(['train', 'lm', '--text', text, '--out', model, ...small, '--steps', '10000000']);
+  await running.seen(/"step":1,/);
+  running.child.kill('SIGINT');
+  const { code, stdout } = await running.ended;
+  t.is(code, 130);
+  t.like(linesOf(stdout).at(-1), { saved: `${model}-unfinished`, interrupted: true });
+  t.deepEqual(await readFile(join(model, 'model.safetensors')), finished);
+  succeeded(t, await run(['generate', '--model', `${model}-unfinished`, '--length', '1']));
+});
+
+stopOnWindows(
+  'a training that meets numbers that are not finite saves its last good step and says where they began',
+  async (t) => {
+    const { text, model } = await prepare(t);
+    const explode = ['--lr', '1e30', '--weight-decay', '0', '--clip', 'Infinity'];
+    const { code, stdout, stderr } = await run([
+      'train',
+      'lm',
+      '--text',
+      text,
+      '--out',
+      model,
+      ...small,
+      ...explode,
+      '--steps',
+      '50',
+    ]);
+    t.is(code, 1);
+    t.regex(stderr, /^seqgrad: step \d+: Expected finite numbers but \S+ \S+ gave/);
+    t.true(stdout.includes(JSON.stringify(model)));
+    succeeded(t, await run(['generate', '--model', model, '--length', '1']));
+  },
+);
+
 stopOnWindows('Ctrl-C again while the model is saved leaves the old model or the new one, whole', async (t) => {
   const { text, model } = await prepare(t);
   const large = [
@@ -148,11 +186,12 @@ stopOnWindows('Ctrl-C again while the model is saved leaves the old model or the
   ];
   succeeded(t, await run([...large, '--steps', '1']));
   const old = await readFile(join(model, 'model.safetensors'));
-  const running = start([...large, '--seed', '2', '--steps', '1000000']);
+  const running = start([...large, '--seed', '2', '--steps', '1']);
   await running.seen(/"step":1,/);
-  running.child.kill('SIGINT');
   while (!(await readdir(model)).some((name) => name.endsWith('.tmp')) && running.child.exitCode === null)
     await sleep(1);
+  running.child.kill('SIGINT');
+  await running.seen(/Ctrl-C again/);
   running.child.kill('SIGINT');
   t.is((await running.ended).code, 130);
   t.deepEqual(

@@ -245,3 +245,12 @@ test('assigned twice is refused', (t) => {
   t.throws(() => graph.assign(a, graph.read(a)), { message: /state\/a is assigned twice/ });
   t.throws(() => new Graph().assign(a, graph.input('x', [3])), { name: 'ShapeError' });
 });
+
+test('a variable that is seen whole and in part is refused', (t) => {
+  const arena = new Arena('state');
+  const a = arena.add('a', [2]);
+  const graph = new Graph();
+  graph.output('whole', scale(graph.read(arena.whole), 2));
+  graph.assign(a, graph.input('x', [2]));
+  t.throws(() => plan(graph), { message: /state\/a and state\/\* share memory|state\/\* and state\/a share memory/ });
+});

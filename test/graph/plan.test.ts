@@ -84,7 +84,7 @@ test('planted fault: a program whose values share memory too early is noticed', 
         ]),
       ),
     }));
-    const broken = new Program(calls, planned.inputs, planned.outputs, squeeze);
+    const broken = new Program(calls, planned.inputs, planned.unusedInputs, planned.outputs, squeeze);
     const { overlaps, ...actual } = runSymbolically(broken, variables);
     if (overlaps.length > 0 || JSON.stringify(actual) !== JSON.stringify(meaningOf(graph, variables))) noticed++;
   }

@@ -27,8 +27,7 @@ test('mul', check, { leaves: pair, trace: ({ a, b }) => ({ y: mul(a as Tensor, b
 test('a square', check, { leaves: one, trace: ({ x }) => ({ y: mul(x as Tensor, x as Tensor) }) });
 test('scale', check, { leaves: one, trace: ({ x }) => ({ y: scale(x as Tensor, -1.75) }) });
 test('scaleBy', check, {
-  leaves: one,
-  fixed: { factor: { shape: [1], values: [0.3] } },
+  leaves: { x: [3, 5], factor: [1] },
   trace: ({ x, factor }) => ({ y: scaleBy(x as Tensor, factor as Tensor) }),
 });
 test('sigmoid', check, { leaves: one, trace: ({ x }) => ({ y: sigmoid(x as Tensor) }) });

@@ -179,3 +179,16 @@ test('programs are cached by key, and the least recently used is given up', (t) 
   get('other 0');
   t.is(traces, 66, 'given up');
 });
+
+onEvery(
+  'an input that the program does not have is refused, one that nothing depends on may be given',
+  async (t, backend) => {
+    const engine = new Engine(backend);
+    const program = traced((graph) => {
+      graph.input('unused', [1]);
+      graph.output('y', scale(graph.input('x', [1]), 2));
+    });
+    t.deepEqual([...((await engine.run(program, { x: [3], unused: [1] })).y ?? [])], [6]);
+    await t.throwsAsync(engine.run(program, { x: [3], z: [1] }), { message: /Expected inputs x but received `z`/ });
+  },
+);

@@ -1,16 +1,14 @@
 /** `seqgrad train lm`: a character-level language model on anyone's text. */
-import { constants } from 'node:fs';
-import { access, mkdir, stat } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { OutOfMemoryError } from '../../backends/executor.js';
 import { DataError } from '../../data/errors.js';
 import { split } from '../../data/split.js';
 import { windowsPerPass } from '../../data/streams.js';
 import { loadText } from '../../data/text.js';
 import { CharacterVocabulary } from '../../data/vocabulary.js';
-import { FileError, FormatError } from '../../formats/errors.js';
-import { FORMAT_VERSION, readJson } from '../../models/folder.js';
+import { prepareModelFolder } from '../../models/folder.js';
 import { LstmLanguageModel } from '../../models/language-model.js';
+import { LstmLanguageModelNetwork } from '../../nn/language-model.js';
 import type { Evaluation } from '../../train/evaluate.js';
 import { planMemory } from '../../train/memory.js';
 import { Trainer } from '../../train/trainer.js';
@@ -24,8 +22,8 @@ import {
   several,
   withBackend,
 } from '../command.js';
-import { onInterrupt } from '../interrupt.js';
 import { createReport, formatBytes, type Report } from '../report.js';
+import { memoryText, metricsOf, runTraining } from '../run.js';
 import type { Task } from './task.js';
 
 interface Flags extends BackendFlags {
@@ -50,20 +48,6 @@ interface Flags extends BackendFlags {
   json?: boolean;
 }
 
-/** As mkdir with `recursive`, which in Node 20 never returns where a folder such as /proc refuses new ones with ENOENT. */
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder);
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    const parent = dirname(folder);
-    if (code === 'EEXIST' && (await stat(folder)).isDirectory()) return;
-    if (code !== 'ENOENT' || parent === folder) throw error;
-    await makeFolder(parent);
-    await mkdir(folder);
-  }
-}
-
 /** Refuses a text too short to train on. @throws DataError saying how much of it is held out */
 function checkLength(train: Int32Array, characters: number, windows: { batch: number; window: number }): void {
   try {
@@ -76,29 +60,31 @@ function checkLength(train: Int32Array, characters: number, windows: { batch: nu
   }
 }
 
-/**
- * Makes the folder a model will be written to, and sees to it that writing will work and will not hit anything else.
- * @throws FileError or FormatError
- */
-async function prepareFolder(folder: string): Promise<boolean> {
+/** The model with fresh parameters. @throws OutOfMemoryError that says what training it would take */
+async function createModel(vocabulary: CharacterVocabulary, flags: Flags): Promise<LstmLanguageModel> {
+  const config = {
+    hiddenSize: flags.hidden,
+    embeddingSize: flags.embedding ?? flags.hidden,
+    layers: flags.layers,
+    dropout: flags.dropout,
+  };
   try {
-    await makeFolder(folder);
-    await access(folder, constants.W_OK);
+    return await LstmLanguageModel.create({
+      vocabulary,
+      ...config,
+      seed: flags.seed,
+      backend: await backendFrom(flags),
+    });
   } catch (cause) {
-    throw new FileError('write', folder, cause);
+    if (!(cause instanceof OutOfMemoryError)) throw cause;
+    const { parameters } = new LstmLanguageModelNetwork({ vocabularySize: vocabulary.size, ...config });
+    const needed = formatBytes(parameters.count * 4 * 4);
+    throw new OutOfMemoryError(
+      `${cause.message}. Training takes at least ${needed}: parameters, gradients and two moments`,
+      { cause },
+    );
   }
-  const path = join(folder, 'config.json');
-  const exists = await access(path).then(
-    () => true,
-    () => false,
-  );
-  if (!exists) return false;
-  const config = (await readJson(path)) as { format_version?: unknown } | null;
-  if (config?.format_version === FORMAT_VERSION) return true;
-  throw new FormatError(path, undefined, 'no config.json of another program in the folder of --out', 'one');
 }
-
-const metricsOf = ({ loss, perplexity }: Evaluation): Record<string, number> => ({ loss, perplexity });
 
 async function train(flags: Flags): Promise<void> {
   const report = createReport(flags.json);
@@ -108,102 +94,78 @@ async function train(flags: Flags): Promise<void> {
   const parts = split(tokens, flags.validation, flags.test);
   const windows = { batch: flags.batch, window: flags.window };
   checkLength(parts.train, tokens.length, windows);
-  const replaces = await prepareFolder(flags.out);
-  const backend = await backendFrom(flags);
-
-  const model = await LstmLanguageModel.create({
-    vocabulary,
-    hiddenSize: flags.hidden,
-    embeddingSize: flags.embedding ?? flags.hidden,
-    layers: flags.layers,
-    dropout: flags.dropout,
-    seed: flags.seed,
-    backend,
-  });
+  const replaces = await prepareModelFolder(flags.out);
+  const model = await createModel(vocabulary, flags);
   const trainer = new Trainer(model, {
     learningRate: flags.lr,
     weightDecay: flags.weightDecay,
     clipNorm: flags.clip,
     seed: flags.seed,
   });
-  const memory = await planMemory(trainer, { time: flags.window, batch: flags.batch });
-  const { count } = model.network.parameters;
+
+  const { backend } = model.engine;
   report.note('backend', { ...backend }, `backend: ${nameOf(backend)} (${backend.reason})`);
   report.note(
     'data',
     { files: files.length, characters: tokens.length, vocabulary: vocabulary.size },
     `text: ${tokens.length.toLocaleString('en')} characters of ${files.length} file${files.length === 1 ? '' : 's'}, ${vocabulary.size} different ones`,
   );
-  report.note(
-    'memory',
-    { parameter_count: count, ...memory },
-    `model: ${count.toLocaleString('en')} parameters\n` +
-      `memory: ${formatBytes(memory.parameters)} parameters + ${formatBytes(memory.gradients)} gradients + ` +
-      `${formatBytes(memory.optimizer)} optimizer + ${formatBytes(memory.state)} state\n` +
-      `        + ${formatBytes(memory.activations)} activations + ${formatBytes(memory.packing)} packing = ${formatBytes(memory.peak)}`,
-  );
-  if (replaces) report.note('replaces', { folder: flags.out }, `the model in ${flags.out} will be replaced`);
+  const memory = await planMemory(trainer, { time: flags.window, batch: flags.batch });
+  const { count } = model.network.parameters;
+  report.note('memory', { parameter_count: count, ...memory }, memoryText(memory, count));
+  if (replaces) report.note('replaces', { folder: flags.out }, `the model in ${flags.out} will be replaced at the end`);
 
-  const { signal, restore } = onInterrupt('stopping after this step; Ctrl-C again ends at once, without saving');
-  for await (const step of trainer.train(model.batches(parts.train, windows), { steps: flags.steps, signal })) {
-    report.step(step, flags.steps);
-    if (flags.evaluateEvery !== undefined && step.step % flags.evaluateEvery === 0 && step.step < flags.steps) {
-      const validation = await evaluateSplit(model, parts.validation, windows, signal);
-      if (validation !== undefined && !signal.aborted)
-        report.evaluation(step.step, 'validation', metricsOf(validation));
-    }
+  const evaluate = (part: Int32Array<ArrayBuffer>, signal?: AbortSignal): Promise<Evaluation | undefined> =>
+    part.length < 2 ? Promise.resolve(undefined) : model.evaluate(part, { ...windows, signal });
+  const isComplete = await runTraining({
+    trainer,
+    batches: model.batches(parts.train, windows),
+    steps: flags.steps,
+    report,
+    evaluateEvery: flags.evaluateEvery,
+    validate: (signal) => evaluate(parts.validation, signal),
+    save: (folder) => model.save(folder),
+    out: flags.out,
+    replaces,
+  });
+  if (isComplete) {
+    await finish(report, flags, model, trainer.step, {
+      validation: await evaluate(parts.validation),
+      test: await evaluate(parts.test),
+    });
   }
-  await model.save(flags.out);
-  const interrupted = signal.aborted;
-  restore();
-  await finish(report, flags, model, trainer.step, parts, interrupted);
 }
 
-function evaluateSplit(
-  model: LstmLanguageModel,
-  tokens: Int32Array<ArrayBuffer>,
-  windows: { batch: number; window: number },
-  signal?: AbortSignal,
-): Promise<Evaluation | undefined> {
-  return tokens.length < 2 ? Promise.resolve(undefined) : model.evaluate(tokens, { ...windows, signal });
-}
-
-/** Metrics on what was held out, and a sample of text; an interrupted run says what was saved and leaves it at that. */
+/** Metrics on what was held out, and a sample of text. */
 async function finish(
   report: Report,
   flags: Flags,
   model: LstmLanguageModel,
   step: number,
-  parts: { validation: Int32Array<ArrayBuffer>; test: Int32Array<ArrayBuffer> },
-  interrupted: boolean,
+  metrics: { readonly validation: Evaluation | undefined; readonly test: Evaluation | undefined },
 ): Promise<void> {
-  const saved = { step, saved: flags.out };
-  if (interrupted) {
-    process.exitCode = 130;
-    report.done(
-      { ...saved, interrupted, validation: null, test: null },
-      `interrupted after step ${step}; saved in ${flags.out}`,
-    );
-    return;
-  }
-  const windows = { batch: flags.batch, window: flags.window };
-  const validation = await evaluateSplit(model, parts.validation, windows);
-  const test = await evaluateSplit(model, parts.test, windows);
+  const { validation, test } = metrics;
   const sample =
     flags.sample > 0
       ? await model.generateText({ length: flags.sample, temperature: 0.8, seed: flags.seed })
       : undefined;
   const lines = [
-    ...Object.entries({ validation, test }).flatMap(([name, its]) =>
+    ...Object.entries(metrics).flatMap(([name, its]) =>
       its === undefined
         ? []
         : [`${name}: loss ${its.loss.toFixed(4)} nats per character, perplexity ${its.perplexity.toFixed(2)}`],
     ),
-    `saved in ${flags.out}: go on with \`seqgrad generate --model ${flags.out} --prompt …\``,
+    `saved in ${flags.out}; try: npx seqgrad generate --model ${flags.out}`,
     ...(sample === undefined ? [] : [`\nsample:\n${sample}`]),
   ];
   report.done(
-    { ...saved, sample, validation: validation ? metricsOf(validation) : null, test: test ? metricsOf(test) : null },
+    {
+      step,
+      saved: flags.out,
+      sample,
+      validation: validation ? metricsOf(validation) : null,
+      test: test ? metricsOf(test) : null,
+    },
     lines.join('\n'),
   );
 }
@@ -225,9 +187,9 @@ export const languageModelTask: Task = {
       .option('--batch <n>', 'contiguous streams side by side, B', whole, 32)
       .option('--window <n>', 'time steps through which gradients flow, T', whole, 64)
       .option('--steps <n>', 'training steps', whole, 1000)
-      .option('--lr <rate>', 'learning rate', positive, 2e-3)
+      .option('--lr <rate>', 'learning rate', positive(), 2e-3)
       .option('--weight-decay <d>', 'decoupled weight decay of AdamW', numberOption({ from: 0 }), 0.01)
-      .option('--clip <norm>', 'largest gradient norm; Infinity for none', positive, 1)
+      .option('--clip <norm>', 'largest gradient norm; Infinity for none', positive({ infinite: true }), 1)
       .option(
         '--seed <n>',
         'seed of initial parameters, dropout and the sample',

@@ -1,0 +1,70 @@
+/** What every training task does: train with progress, evaluate now and then, save at the end or when interrupted. */
+import type { Evaluation } from '../train/evaluate.js';
+import type { MemoryPlan } from '../train/memory.js';
+import { type Batch, NonFiniteError, type Trainer } from '../train/trainer.js';
+import { onInterrupt } from './interrupt.js';
+import { formatBytes, type Report } from './report.js';
+
+export interface TrainingRun {
+  readonly trainer: Trainer;
+  readonly batches: Iterable<Batch> | AsyncIterable<Batch>;
+  readonly steps: number;
+  readonly report: Report;
+  /** Steps between two evaluations on the validation part; none when absent. */
+  readonly evaluateEvery?: number | undefined;
+  readonly validate: (signal?: AbortSignal) => Promise<Evaluation | undefined>;
+  readonly save: (folder: string) => Promise<void>;
+  readonly out: string;
+  /** Whether the folder holds an older model. */
+  readonly replaces: boolean;
+}
+
+export const metricsOf = ({ loss, perplexity }: Evaluation): Record<string, number> => ({ loss, perplexity });
+
+/**
+ * Trains and saves.
+ * A run that is interrupted or meets a number that is not finite saves what it has beside an older model, never over it.
+ * @returns whether it came to its end.
+ * @throws NonFiniteError, after saving the parameters of the last good step.
+ */
+export async function runTraining(run: TrainingRun): Promise<boolean> {
+  const { trainer, report, steps } = run;
+  const unfinished = run.replaces ? `${run.out}-unfinished` : run.out;
+  let interrupted = false;
+  const { signal, restore } = onInterrupt('stopping after this step; Ctrl-C again ends at once, without saving');
+  try {
+    for await (const step of trainer.train(run.batches, { steps, signal })) {
+      report.step(step, steps);
+      const isDue = run.evaluateEvery !== undefined && step.step % run.evaluateEvery === 0 && step.step < steps;
+      const validation = isDue ? await run.validate(signal) : undefined;
+      if (validation !== undefined && !signal.aborted)
+        report.evaluation(step.step, 'validation', metricsOf(validation));
+    }
+    interrupted = signal.aborted;
+    await run.save(interrupted ? unfinished : run.out);
+  } catch (error) {
+    if (!(error instanceof NonFiniteError) || trainer.step === 0) throw error;
+    await run.save(unfinished);
+    report.note('saved', { step: trainer.step, folder: unfinished }, `saved step ${trainer.step} in ${unfinished}`);
+    throw error;
+  } finally {
+    restore();
+  }
+  if (!interrupted) return true;
+  process.exitCode = 130;
+  report.done(
+    { step: trainer.step, saved: unfinished, interrupted: true, validation: null, test: null },
+    `interrupted after step ${trainer.step}; saved in ${unfinished}`,
+  );
+  return false;
+}
+
+/** A memory plan in three short lines. */
+export const memoryText = (memory: MemoryPlan, parameterCount: number): string => {
+  const { parameters, gradients, optimizer, state, activations, packing, peak } = memory;
+  return [
+    `model: ${parameterCount.toLocaleString('en')} parameters, ${formatBytes(peak)} of memory:`,
+    `  parameters ${formatBytes(parameters)}, gradients ${formatBytes(gradients)}, optimizer ${formatBytes(optimizer)},`,
+    `  state ${formatBytes(state)}, activations ${formatBytes(activations)}, packing ${formatBytes(packing)}`,
+  ].join('\n');
+};
