@@ -35,11 +35,12 @@ const count = (text: string): number => {
 
 const flags = new Command('npm run bench --')
   .description(
-    'Times full training steps: forward, loss, backward, clipping, AdamW and the asynchronous way there and back.\n' +
-      'One thread; each subject in a fresh process, the subjects in turns; nothing is timed that computes\n' +
-      'something else than the reference. GFLOP/s count the matrix products of the model, forward once and\n' +
-      'backward twice; the peak is measured in the same process, between the steps.',
+    'Times full training steps: forward, loss, backward, clipping, AdamW and the asynchronous way there and back. ' +
+      'One thread; each subject in a fresh process, the subjects in turns. Nothing is timed that computes something ' +
+      'else than the reference. GFLOP/s count the matrix products of the model, forward once and backward twice; ' +
+      'the peak is measured in the same process, between the steps.',
   )
+  .configureHelp({ helpWidth: 100 })
   .addOption(new Option('--cell <names...>', 'only these training steps').choices(cells.map(({ name }) => name)))
   .addOption(new Option('--isa <names...>', 'instead of the best native ISA and both WASM builds').choices(isas))
   .addOption(new Option('--numerics <kind>', 'fused or not').choices(['fast', 'strict']).default('fast'))

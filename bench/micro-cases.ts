@@ -44,13 +44,13 @@ export const microCases: readonly MicroCase[] = [
   ...[64, 128, 256, 512].map((size) => product(size, size, size)),
   product(2048, 512, 128, 'N', 'T'),
   product(512, 128, 2048, 'T', 'N'),
-  microCase('H 128 B 32 T 64', 'lstmForward', lstm, { absent: ['lengths'], fillings: { weightHh } }),
-  microCase('H 128 B 32 T 64', 'lstmBackward', lstm, {
+  microCase('H128 B32 T64', 'lstmForward', lstm, { absent: ['lengths'], fillings: { weightHh } }),
+  microCase('H128 B32 T64', 'lstmBackward', lstm, {
     absent: ['lengths', 'dHLast', 'dCLast', 'dHiddenTotal', 'dCellTotal', 'dGateValues'],
     fillings: { weightHh },
   }),
   microCase(
-    '2048 × 96',
+    '2048×96',
     'softmaxCrossEntropy',
     { N: 2048, V: 96 },
     {

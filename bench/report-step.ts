@@ -4,7 +4,7 @@ import { alternate, type Failure, hasFailed, runJob } from './jobs.js';
 import { type PytorchOptions, type PytorchTimes, runPytorch } from './pytorch.js';
 import { median, peakDoubts, type Summary, summarise, timerResolution } from './statistics.js';
 import type { StepTimes } from './step.js';
-import { type Chosen, nameOf, type Subject } from './subjects.js';
+import { backendOf, type Chosen, nameOf, type Subject } from './subjects.js';
 import { formatNumber, formatShare, formatTable } from './table.js';
 
 export interface StepsOptions {
@@ -144,7 +144,7 @@ export function jsonOf(row: StepRow | FailedRow): object {
   return {
     ...sizes,
     name: row.name,
-    ...subject,
+    ...(subject && { backend: backendOf(subject.isa), ...subject }),
     threads: 1,
     ms_median: summary.median,
     ms_min: summary.min,

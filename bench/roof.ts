@@ -8,7 +8,7 @@ export interface Cost {
 export interface Roofs {
   /** GFLOP/s of multiply-adds in registers */
   readonly peak: number;
-  /** GB/s of a copy */
+  /** GB/s that a copy moves */
   readonly copyRate: number;
 }
 

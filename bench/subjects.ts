@@ -16,7 +16,7 @@ export const isas = ['avx512', 'avx2', 'sse2', 'wasm-simd', 'wasm-relaxed', 'flo
 export const nameOf = ({ isa, numerics }: Subject): string =>
   `${backendOf(isa)} ${isa.replace('wasm-', '')}${numerics === 'strict' ? ' strict' : ''}`;
 
-function backendOf(isa: string): BackendName {
+export function backendOf(isa: string): BackendName {
   if (isa.startsWith('wasm-')) return 'wasm';
   return isa.startsWith('float') ? 'reference' : 'native';
 }
