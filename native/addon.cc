@@ -156,10 +156,11 @@ Napi::Value peak(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Kernels kernels;
   if (!kernelsOf(env, info[0], info[1], kernels)) return env.Undefined();
-  if (!info[2].IsNumber()) return refuse(env, "Expected a number for milliseconds");
+  const double milliseconds = info[2].IsNumber() ? info[2].As<Napi::Number>().DoubleValue() : -1;
+  if (!(milliseconds >= 0 && milliseconds <= 60000)) return refuse(env, "Expected 0 to 60000 milliseconds");
   using Clock = std::chrono::steady_clock;
   const auto adds = kernels.numerics == Executable::Numerics::fast ? kernels.isa->fastAdds : kernels.isa->strictAdds;
-  const double wanted = info[2].As<Napi::Number>().DoubleValue() * 1e-3;
+  const double wanted = milliseconds * 1e-3;
   double flops = 0, seconds = 0;
   float result;
   const auto start = Clock::now();

@@ -72,9 +72,9 @@ export async function loadText(paths: readonly string[]): Promise<LoadedText> {
     if (text !== '' && !text.endsWith('\n')) text += '\n';
     text += decodeText(file, bytes);
   }
-  if (text === '')
-    throw new DataError(
-      `${paths.join(', ')}: Expected text but ${files.length === 1 ? 'the file is' : `all ${files.length} files are`} empty`,
-    );
+  if (text === '') {
+    const found = ['there is no file', 'the file is empty'][files.length] ?? `all ${files.length} files are empty`;
+    throw new DataError(`${paths.join(', ')}: Expected text but ${found}`);
+  }
   return { text, files };
 }

@@ -181,6 +181,7 @@ export class Trainer {
 
   /**
    * Trains on batches as they come, one step for each `microBatches` of them, and yields after every step.
+   * A generator of batches stays open: a later call goes on with it.
    * Stops after `steps` steps, when the batches end, or when `signal` aborts (then after a whole step, without an error).
    * @throws NonFiniteError naming step, layer, gate and time step; the model is then as it was before that step.
    */
@@ -192,16 +193,16 @@ export class Trainer {
     }: { readonly steps?: number; readonly signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<TrainingStep, void, undefined> {
     const end = this.#step + steps;
-    let waiting: Batch[] = [];
-    if (this.#step >= end) return;
-    for await (const batch of batches) {
-      if (signal?.aborted) return;
-      waiting.push(batch);
-      if (waiting.length < this.#settings.microBatches) continue;
-      const together = waiting;
-      waiting = [];
+    // By hand, not by `for await`: that would close the source, and a later call could not go on with it.
+    const source = Symbol.asyncIterator in batches ? batches[Symbol.asyncIterator]() : batches[Symbol.iterator]();
+    while (this.#step < end && !signal?.aborted) {
+      const together: Batch[] = [];
+      while (together.length < this.#settings.microBatches) {
+        const { done, value } = await source.next();
+        if (done === true || signal?.aborted) return;
+        together.push(value);
+      }
       yield await this.#take(together);
-      if (this.#step >= end || signal?.aborted) return;
     }
   }
 

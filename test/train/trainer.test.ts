@@ -208,3 +208,13 @@ test('options that do not fit are refused by name', async (t) => {
   });
   t.throws(() => model.batches('abc', windows).next(), { instanceOf: DataError });
 });
+
+onEvery('training goes on with the batches where an earlier call left them', async (t, backend) => {
+  const [whole, parts] = await Promise.all([smallModel(backend), smallModel(backend)]);
+  await new Trainer(whole).fit(whole.batches(text, windows), { steps: 5 });
+  const trainer = new Trainer(parts);
+  const batches = parts.batches(text, windows);
+  t.is((await trainer.fit(batches, { steps: 2 })).length, 2);
+  t.is((await trainer.fit(batches, { steps: 3 })).length, 3);
+  t.is(await bitsOf(parts), await bitsOf(whole));
+});
