@@ -24,5 +24,7 @@ export { OptionError } from './program/options.js';
 export type { Program } from './program/program.js';
 export { Arena, Variable } from './program/variable.js';
 export type { Evaluation } from './train/evaluate.js';
+export { NonFiniteError } from './train/locate.js';
 export { type MemoryPlan, planMemory } from './train/memory.js';
-export { type Batch, NonFiniteError, Trainer, type TrainerOptions, type TrainingStep } from './train/trainer.js';
+export { type Batch, Trainer, type TrainingStep } from './train/trainer.js';
+export type { TrainerOptions } from './train/trainer-options.js';

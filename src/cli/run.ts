@@ -1,7 +1,8 @@
 /** What every training task does: train with progress, evaluate now and then, save at the end or when interrupted. */
 import type { Evaluation } from '../train/evaluate.js';
+import { NonFiniteError } from '../train/locate.js';
 import type { MemoryPlan } from '../train/memory.js';
-import { type Batch, NonFiniteError, type Trainer } from '../train/trainer.js';
+import type { Batch, Trainer } from '../train/trainer.js';
 import { onInterrupt } from './interrupt.js';
 import { formatBytes, type Report } from './report.js';
 

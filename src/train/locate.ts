@@ -16,6 +16,25 @@ export interface NonFinite {
   readonly position: string;
 }
 
+/** A loss or gradient that is not a finite number: which step, and where it began. Nothing was changed by that step. */
+export class NonFiniteError extends Error {
+  readonly code = 'ERR_SEQGRAD_NON_FINITE';
+  override readonly name = 'NonFiniteError';
+
+  constructor(
+    readonly step: number,
+    /** Undefined where every value is finite and only the squared norm leaves float32. */
+    readonly where: NonFinite | undefined,
+  ) {
+    super(
+      where === undefined
+        ? `step ${step}: Expected a finite gradient norm but it is too large for float32: lower the learning rate or clipNorm`
+        : `step ${step}: Expected finite numbers but ${where.label} ${where.instruction} gave ${where.value} in \`${where.operand}\`` +
+            `${where.position === '' ? '' : ` at ${where.position}`}. The parameters are those of step ${step - 1}.`,
+    );
+  }
+}
+
 const GATES = ['input_gate', 'forget_gate', 'candidate', 'output_gate'];
 
 const AXES: Readonly<Record<string, string>> = { T: 't', B: 'b', H: 'unit', N: 'row', V: 'class', C: 'column' };

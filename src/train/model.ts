@@ -9,7 +9,7 @@ import { full, slice } from '../ops/copy.js';
 import { normal, uniform } from '../ops/random.js';
 import { randomWords, type ScalarSlot, scalarSlots } from '../program/scalars.js';
 import { Arena, type Variable } from '../program/variable.js';
-import { ProgramCache } from './programs.js';
+import { ProgramCache } from './program-cache.js';
 
 /** Steps and rows of a batch. */
 export interface BatchShape {

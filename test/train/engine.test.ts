@@ -9,7 +9,7 @@ import { matmul } from '../../src/ops/matmul.js';
 import { sum } from '../../src/ops/reduce.js';
 import type { Program } from '../../src/program/program.js';
 import { Arena } from '../../src/program/variable.js';
-import { ProgramCache } from '../../src/train/programs.js';
+import { ProgramCache } from '../../src/train/program-cache.js';
 import { onEvery } from './backends.js';
 
 const traced = (trace: (graph: Graph) => void): Program => {

@@ -1,0 +1,123 @@
+/**
+ * What a training step runs, traced and planned once for each shape: a program that accumulates loss and gradients of a micro-batch, and one
+ * that updates parameters and carried state; and the memory both need beside the model's.
+ */
+import { differentiate } from '../graph/differentiate.js';
+import type { Graph } from '../graph/graph.js';
+import type { Tensor } from '../graph/tensor.js';
+import { full } from '../ops/copy.js';
+import { clipByNorm } from '../ops/optimizer.js';
+import { squaredNorm } from '../ops/reduce.js';
+import type { SegmentTable } from '../optim/groups.js';
+import type { Optimizer } from '../optim/optimizer.js';
+import type { Program } from '../program/program.js';
+import { Arena } from '../program/variable.js';
+import type { BatchShape, Model } from './model.js';
+import { ProgramCache } from './program-cache.js';
+
+/** The state that batches carry: what a step starts from, and what it would leave. */
+export interface CarriedState {
+  readonly current: Arena;
+  readonly next: Arena;
+}
+
+/** Where a micro-batch stands in its step. */
+export type Turn = 'first' | 'later';
+
+export class StepPrograms {
+  readonly gradients: Arena;
+  readonly moments: readonly Arena[];
+  readonly #tables = new Arena('optimizer tables');
+  readonly #segments;
+  readonly #groups;
+  readonly #model: Model;
+  readonly #optimizer: Optimizer;
+  readonly #table: SegmentTable;
+  readonly #cache = new ProgramCache();
+
+  constructor(model: Model, optimizer: Optimizer, table: SegmentTable) {
+    const { arena } = model.network.parameters;
+    this.#model = model;
+    this.#optimizer = optimizer;
+    this.#table = table;
+    this.gradients = arena.like('gradients');
+    this.moments = optimizer.moments.map((name) => arena.like(name));
+    this.#segments = this.#tables.add('segments', [table.segments.length / 4, 4], 'i32');
+    this.#groups = this.#tables.add('groups', [table.groups.length / 2, 2]);
+  }
+
+  /** Arenas that training adds to the model's. */
+  get arenas(): readonly Arena[] {
+    return [this.gradients, ...this.moments, this.#tables];
+  }
+
+  /** Gives the arenas their memory. @throws OutOfMemoryError */
+  async place(): Promise<void> {
+    const { engine } = this.#model;
+    await engine.place(...this.arenas);
+    await engine.use(async (session) => {
+      session.write(this.#segments, this.#table.segments);
+      session.write(this.#groups, this.#table.groups);
+    });
+  }
+
+  /** Loss and gradients of one micro-batch. The first writes the gradient arena, later ones add to it. */
+  accumulate({ time, batch }: BatchShape, turn: Turn, { current, next }: CarriedState): Program {
+    const { network } = this.#model;
+    return this.#cache.get(`accumulate ${time} × ${batch}, ${turn}`, (graph) => {
+      const state = turn === 'first' ? current : next;
+      const mode = { random: graph.read(this.#model.random) };
+      const denominator = this.#model.scalar(graph, 'lossDenominator');
+      const { loss, next: nextState } = network.loss(graph, { time, batch }, state, denominator, mode);
+      graph.output('loss', loss);
+      for (const [index, variable] of next.variables.entries()) {
+        const value = nextState[index];
+        if (value !== undefined) graph.assign(variable, value);
+      }
+      this.#assignGradients(graph, loss, turn);
+    });
+  }
+
+  #assignGradients(graph: Graph, loss: Tensor, turn: Turn): void {
+    const { variables } = this.#model.network.parameters.arena;
+    const trained = variables.filter(({ name }) => !this.#table.frozen.has(name));
+    const targets = new Map(trained.map((variable) => [graph.read(variable), this.gradients.get(variable.name)]));
+    const onto =
+      turn === 'first' ? new Map() : new Map([...targets].map(([tensor, gradient]) => [tensor, graph.read(gradient)]));
+    const from = new Map([[loss, full(graph, [1], 1)]]);
+    const gradients = differentiate(graph, { from, to: targets.keys(), onto });
+    for (const [tensor, variable] of targets) {
+      const gradient = gradients.get(tensor);
+      if (gradient !== undefined) graph.assign(variable, gradient);
+      else if (turn === 'first') graph.assign(variable, full(graph, variable.shape, 0));
+    }
+  }
+
+  /** The norm of all gradients, clipping, the optimizer's update, and the carried state, all if the norm is finite. */
+  update({ current, next }: CarriedState): Program {
+    return this.#cache.get(`update, ${current.name}`, (graph) => {
+      const { arena } = this.#model.network.parameters;
+      const gradients = graph.read(this.gradients.whole);
+      const clip = clipByNorm(squaredNorm(gradients), this.#model.scalar(graph, 'maxNorm'));
+      const moments = this.moments.map(({ whole }) => whole);
+      const updated = this.#optimizer.update(
+        {
+          parameters: graph.read(arena.whole),
+          gradients,
+          segments: graph.read(this.#segments),
+          groups: graph.read(this.#groups),
+          scalars: graph.read(this.#model.scalars),
+          clip,
+        },
+        moments.map((moment) => graph.read(moment)),
+      );
+      graph.assign(arena.whole, updated.parameters);
+      for (const [index, moment] of moments.entries()) {
+        const value = updated.state[index];
+        if (value !== undefined) graph.assign(moment, value);
+      }
+      if (current.elements > 0) graph.assign(current.whole, graph.read(next.whole), clip.finite);
+      for (const [name, tensor] of Object.entries(clip)) graph.output(name, tensor);
+    });
+  }
+}

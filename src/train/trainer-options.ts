@@ -1,0 +1,87 @@
+/** What a trainer can be told, and what it takes. */
+import type { ParameterGroup } from '../optim/groups.js';
+import type { OptimizerOptions } from '../optim/optimizer.js';
+import {
+  above,
+  aFunction,
+  anything,
+  atLeast,
+  checkOptions,
+  either,
+  fraction,
+  OptionError,
+  type Rule,
+  wholeNumber,
+} from '../program/options.js';
+
+export interface TrainerOptions {
+  /** Step size, or a function of the step (from 1). Default 1e-3. */
+  readonly learningRate?: number | ((step: number) => number);
+  /** Decoupled weight decay (L2 for SGD). Default 0.01. */
+  readonly weightDecay?: number;
+  /** Largest global gradient norm; Infinity switches clipping off. Default 1. */
+  readonly clipNorm?: number;
+  /** Default AdamW. */
+  readonly optimizer?: OptimizerOptions;
+  /** Parameters that decay, learn or stay differently. */
+  readonly groups?: readonly ParameterGroup[];
+  /** Batches whose gradients are summed for one step. Default 1. */
+  readonly microBatches?: number;
+  /** Of dropout. Default 1. */
+  readonly seed?: number;
+}
+
+const rules = {
+  learningRate: either(above(0), aFunction),
+  weightDecay: atLeast(0),
+  clipNorm: above(0),
+  optimizer: anything,
+  groups: anything,
+  microBatches: wholeNumber(1),
+  seed: wholeNumber(0),
+};
+
+const betas: Rule = {
+  expected: 'two numbers from 0 to below 1',
+  accepts: (value) => Array.isArray(value) && value.length === 2 && value.every(fraction.accepts),
+};
+
+const optimizerRules = {
+  adamw: { kind: anything, betas, epsilon: above(0) },
+  sgd: { kind: anything, momentum: atLeast(0) },
+};
+
+const groupRules = {
+  match: { expected: 'a regular expression', accepts: (value: unknown) => value instanceof RegExp },
+  rateFactor: atLeast(0),
+  weightDecay: atLeast(0),
+  frozen: { expected: 'true or false', accepts: (value: unknown) => typeof value === 'boolean' },
+};
+
+/**
+ * The options with their defaults.
+ * @throws OptionError naming the option, what was expected and what came.
+ */
+export function trainerSettings(options: TrainerOptions): Required<TrainerOptions> {
+  checkOptions('Trainer', options, rules);
+  const settings: Required<TrainerOptions> = {
+    learningRate: 1e-3,
+    weightDecay: 0.01,
+    clipNorm: 1,
+    optimizer: { kind: 'adamw' },
+    groups: [],
+    microBatches: 1,
+    seed: 1,
+    ...options,
+  };
+  const { optimizer, groups } = settings;
+  const known = optimizerRules[optimizer.kind];
+  if (known === undefined) {
+    throw new OptionError(`Trainer: Expected \`optimizer.kind\` to be adamw or sgd but received ${optimizer.kind}`);
+  }
+  checkOptions('Trainer optimizer', optimizer, known);
+  for (const [index, group] of groups.entries()) {
+    checkOptions(`Trainer groups[${index}]`, Object.assign({ match: null }, group), groupRules);
+  }
+  return settings;
+}
