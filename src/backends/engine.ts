@@ -95,7 +95,10 @@ export class Engine {
     });
   }
 
-  /** Waits for its turn and has the heap to itself until the promise of `work` settles. */
+  /**
+   * Waits for its turn and has the heap to itself until the promise of `work` settles. Inside, use the session: the engine's own methods
+   * wait for a turn that would come only afterwards.
+   */
   use<T>(work: (session: Session) => Promise<T>): Promise<T> {
     const turn = this.#queue.then(async () => {
       await yieldToEventLoop();
