@@ -4,7 +4,7 @@
  */
 import { bytesOf, flopsOf } from '../program/cost.js';
 import { addressOf, type Place, type PlannedCall, type Port, type Program } from '../program/program.js';
-import { type Arena, aligned, type Variable } from '../program/variable.js';
+import { type Arena, aligned, sizeOf, type Variable } from '../program/variable.js';
 import { yieldToEventLoop } from './event-loop.js';
 import { type Backend, type Executor, type Heap, type LoadedProgram, OutOfMemoryError } from './executor.js';
 import { RESERVED_ELEMENTS } from './heap.js';
@@ -68,11 +68,6 @@ export class Engine {
 
   get elementBytes(): number {
     return this.#heap.elementBytes;
-  }
-
-  /** Elements of the transient arena: as many as the largest program that has run needs. */
-  get transientElements(): number {
-    return this.#transientElements;
   }
 
   /**
@@ -197,11 +192,7 @@ export class Engine {
   }
 
   #readPort({ place, shape, type }: Port, base: number): Result {
-    return this.#read(
-      addressOf(place, base),
-      shape.reduce((product, size) => product * size, 1),
-      type,
-    );
+    return this.#read(addressOf(place, base), sizeOf(shape), type);
   }
 
   #writeInputs(program: Program, inputs: Readonly<Record<string, Values>>, base: number): void {
@@ -213,8 +204,12 @@ export class Engine {
       const values = inputs[name];
       if (values === undefined)
         throw new TypeError(`Expected input \`${name}\` [${shape.join(', ')}] but received none`);
-      const elements = shape.reduce((product, size) => product * size, 1);
-      this.#write(addressOf(place, base), { elements, type }, values, `input \`${name}\` [${shape.join(', ')}]`);
+      this.#write(
+        addressOf(place, base),
+        { elements: sizeOf(shape), type },
+        values,
+        `input \`${name}\` [${shape.join(', ')}]`,
+      );
     }
   }
 }

@@ -79,9 +79,10 @@ const describe = ({ name, isa, numerics, threads, reason }: Backend): object => 
 });
 
 export function defineDoctor(program: Command): void {
-  withBackend(
-    program.command('doctor').description('what runs here and why: every backend that was tried, and the one chosen'),
-  )
+  const command = program
+    .command('doctor')
+    .description('what runs here and why: every backend that was tried, and the one chosen')
     .option('--json', 'one JSON object')
     .action(doctor);
+  withBackend(command);
 }

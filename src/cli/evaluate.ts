@@ -27,11 +27,14 @@ async function evaluate({ model: folder, text: paths, batch, window, json, ...fl
 }
 
 export function defineEvaluate(program: Command): void {
-  withBackend(program.command('evaluate').description('measure a trained language model on text'))
-    .option('--model <folder>', 'folder of a trained model')
-    .option('--text <path>', 'a text file, or a folder of them; may be given several times', several)
+  const command = program
+    .command('evaluate')
+    .description('measure a trained language model on text')
+    .option('--model <folder>', 'required: folder of a trained model')
+    .option('--text <path>', 'required: a text file, or a folder of them; may be given several times', several)
     .option('--batch <n>', 'contiguous streams side by side', numberOption({ from: 1, whole: true }), 32)
     .option('--window <n>', 'time steps of a window', numberOption({ from: 1, whole: true }), 64)
     .option('--json', 'one JSON object')
     .action(evaluate);
+  withBackend(command);
 }

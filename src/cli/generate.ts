@@ -36,8 +36,10 @@ async function generate({ model: folder, ...flags }: Flags): Promise<void> {
 }
 
 export function defineGenerate(program: Command): void {
-  withBackend(program.command('generate').description('generate text with a trained language model'))
-    .option('--model <folder>', 'folder of a trained model')
+  const command = program
+    .command('generate')
+    .description('generate text with a trained language model')
+    .option('--model <folder>', 'required: folder of a trained model')
     .option('--prompt <text>', 'text to go on from')
     .option('--length <n>', 'characters to generate', numberOption({ from: 0, whole: true }), 400)
     .option(
@@ -49,4 +51,5 @@ export function defineGenerate(program: Command): void {
     .option('--top-k <k>', 'draw only from the k likeliest characters', numberOption({ from: 1, whole: true }))
     .option('--seed <n>', 'the same seed gives the same text', numberOption({ from: 0, whole: true }), 1)
     .action(generate);
+  withBackend(command);
 }

@@ -119,10 +119,13 @@ async function grad(flags: Flags): Promise<void> {
 }
 
 export function defineGrad(program: Command): void {
-  withBackend(program.command('grad').description('outputs and gradients of a model, from and to safetensors files'))
-    .option('--config <file>', 'model.json: model_type, input_size, hidden_size, num_layers, bidirectional')
-    .option('--tensors <file>', 'safetensors with parameters, inputs and upstream gradients')
-    .option('--out <file>', 'safetensors to write')
+  const command = program
+    .command('grad')
+    .description('outputs and gradients of a model, from and to safetensors files')
+    .option('--config <file>', 'required: model.json: model_type, input_size, hidden_size, num_layers, bidirectional')
+    .option('--tensors <file>', 'required: safetensors with parameters, inputs and upstream gradients')
+    .option('--out <file>', 'required: safetensors to write')
     .option('--inspect', 'also every gate, cell and hidden state, and the gradient with respect to each')
     .action(grad);
+  withBackend(command);
 }

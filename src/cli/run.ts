@@ -1,4 +1,5 @@
 /** What every training task does: train with progress, evaluate now and then, save at the end or when interrupted. */
+import { basename, join, resolve } from 'node:path';
 import type { Evaluation } from '../train/evaluate.js';
 import { NonFiniteError } from '../train/locate.js';
 import type { MemoryPlan } from '../train/memory.js';
@@ -30,7 +31,7 @@ export const metricsOf = ({ loss, perplexity }: Evaluation): Record<string, numb
  */
 export async function runTraining(run: TrainingRun): Promise<boolean> {
   const { trainer, report, steps } = run;
-  const unfinished = run.replaces ? `${run.out}-unfinished` : run.out;
+  const unfinished = run.replaces ? join(run.out, '..', `${basename(resolve(run.out))}-unfinished`) : run.out;
   let interrupted = false;
   const { signal, restore } = onInterrupt('stopping after this step; Ctrl-C again ends at once, without saving');
   try {
@@ -61,10 +62,10 @@ export async function runTraining(run: TrainingRun): Promise<boolean> {
 }
 
 /** A memory plan in three short lines. */
-export const memoryText = (memory: MemoryPlan, parameterCount: number): string => {
+export const memoryText = (memory: MemoryPlan, parameterCount: number, planningMilliseconds: number): string => {
   const { parameters, gradients, optimizer, state, activations, packing, peak } = memory;
   return [
-    `model: ${parameterCount.toLocaleString('en')} parameters, ${formatBytes(peak)} of memory:`,
+    `model: ${parameterCount.toLocaleString('en')} parameters, planned in ${Math.ceil(planningMilliseconds)} ms, ${formatBytes(peak)} of memory:`,
     `  parameters ${formatBytes(parameters)}, gradients ${formatBytes(gradients)}, optimizer ${formatBytes(optimizer)},`,
     `  state ${formatBytes(state)}, activations ${formatBytes(activations)}, packing ${formatBytes(packing)}`,
   ].join('\n');

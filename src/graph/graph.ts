@@ -102,10 +102,6 @@ export class Graph {
     }
   }
 
-  get label(): string {
-    return this.#label;
-  }
-
   /** A tensor that is copied in before each run. */
   input(name: string, shape: readonly number[], type: DataType = 'f32'): Tensor {
     if (this.inputs.has(name)) throw new Error(`graph: two inputs are called ${name}`);

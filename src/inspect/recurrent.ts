@@ -10,6 +10,7 @@ import { plan } from '../graph/plan.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Lstm, type LstmConfig } from '../nn/lstm.js';
 import { Parameters } from '../nn/parameters.js';
+import { sizeOf } from '../program/variable.js';
 
 /** A named array. */
 export interface NamedArray {
@@ -189,7 +190,7 @@ function collect(
   outputs: Readonly<Record<string, Result>>,
   elementBytes: number,
 ): NamedArray {
-  const size = shape.reduce((product, each) => product * each, 1);
+  const size = sizeOf(shape);
   const values = elementBytes === 8 ? new Float64Array(size) : new Float32Array(size);
   for (const [index, part] of parts.entries()) values.set(outputs[part] ?? [], (index * size) / parts.length);
   if (!timeMajor) return { shape, values };

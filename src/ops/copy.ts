@@ -159,8 +159,10 @@ export function transpose(x: Tensor, order: readonly number[]): Tensor {
     throw new ShapeError('transpose', 'order', `the axes of ${x} in some order (up to four)`, order);
   }
   const shape = order.map((axis) => x.shape[axis] as number);
-  const four = (values: readonly number[], pad: number): Four =>
-    [...Array<number>(4 - rank).fill(pad), ...values] as unknown as Four;
+  const four = (values: readonly number[], pad: number): Four => {
+    const at = (axis: number): number => values[axis - (4 - rank)] ?? pad;
+    return [at(0), at(1), at(2), at(3)];
+  };
   const strideOf = (sizes: readonly number[], axis: number): number => sizeOf(sizes.slice(axis + 1));
   return x.graph.node({
     op: 'transpose',

@@ -2,6 +2,7 @@
 import { type AnyCall, decodeAt, fingerprint, HEADER_WORDS, recordWords } from './encode.js';
 import { evaluate, namesOf } from './expression.js';
 import { type InstructionName, instructionNames, type OperandSpec, specOf } from './instructions.js';
+import { sizeOf } from './variable.js';
 
 /** What can be wrong with a program. Executors report these as numbers, so that one place words the message. */
 export const faults = [
@@ -33,7 +34,7 @@ export class MalformedProgramError extends Error {
 export function extent(operand: OperandSpec, dims: Readonly<Record<string, number>>): number {
   const sizes = operand.shape.map((size) => evaluate(size, dims));
   if (sizes.includes(0)) return 0;
-  if (operand.strides === undefined) return sizes.reduce((product, size) => product * size, 1);
+  if (operand.strides === undefined) return sizeOf(sizes);
   return operand.strides.reduce(
     (last, stride, axis) => last + ((sizes[axis] as number) - 1) * evaluate(stride, dims),
     1,

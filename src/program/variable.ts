@@ -78,10 +78,6 @@ export class Arena {
     return this.#base;
   }
 
-  get isPlaced(): boolean {
-    return this.#base !== undefined;
-  }
-
   /** Fixes the arena's address; called once, by an engine. */
   placeAt(base: number): void {
     if (this.#base !== undefined) throw new Error(`arena ${this.name} is placed already`);

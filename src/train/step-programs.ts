@@ -46,6 +46,11 @@ export class StepPrograms {
     this.#groups = this.#tables.add('groups', [table.groups.length / 2, 2]);
   }
 
+  /** Time spent tracing and planning so far. */
+  get planningMilliseconds(): number {
+    return this.#cache.planningMilliseconds;
+  }
+
   /** Arenas that training adds to the model's. */
   get arenas(): readonly Arena[] {
     return [this.gradients, ...this.moments, this.#tables];

@@ -105,6 +105,11 @@ export class Trainer {
     return { accumulate: this.#programs.accumulate(shape, 'first', states), update: this.#programs.update(states) };
   }
 
+  /** Time spent tracing and planning so far. */
+  get planningMilliseconds(): number {
+    return this.#programs.planningMilliseconds;
+  }
+
   /** Arenas that training adds to the model's. */
   get arenas(): readonly Arena[] {
     return this.#programs.arenas;

@@ -112,7 +112,12 @@ async function train(flags: Flags): Promise<void> {
   );
   const memory = await planMemory(trainer, { time: flags.window, batch: flags.batch });
   const { count } = model.network.parameters;
-  report.note('memory', { parameter_count: count, ...memory }, memoryText(memory, count));
+  const planning = trainer.planningMilliseconds;
+  report.note(
+    'memory',
+    { parameter_count: count, planning_ms: planning, ...memory },
+    memoryText(memory, count, planning),
+  );
   if (replaces) report.note('replaces', { folder: flags.out }, `the model in ${flags.out} will be replaced at the end`);
 
   const evaluate = (part: Int32Array<ArrayBuffer>, signal?: AbortSignal): Promise<Evaluation | undefined> =>
@@ -177,8 +182,8 @@ export const languageModelTask: Task = {
   name: 'lm',
   summary: 'a character-level language model',
   define(command: Command): void {
-    withBackend(command)
-      .option('--text <path>', 'a text file, or a folder of them; may be given several times', several)
+    command
+      .option('--text <path>', 'required: a text file, or a folder of them; may be given several times', several)
       .addOption(new Option('--model <kind>', 'kind of model').choices(['lstm']).default('lstm'))
       .option('--hidden <n>', 'hidden units, H', whole, 128)
       .option('--embedding <n>', 'elements of a character’s vector (default: as --hidden)', whole)
@@ -208,5 +213,6 @@ export const languageModelTask: Task = {
       .option('--sample <n>', 'characters of text to print at the end', numberOption({ from: 0, whole: true }), 300)
       .option('--json', 'one JSON object per line instead of a progress bar')
       .action(train);
+    withBackend(command);
   },
 };
