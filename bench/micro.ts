@@ -1,7 +1,6 @@
 /** Times of single instructions, by the package `benchmark`. */
 import Benchmark from 'benchmark';
-import type { Backend, Executor, Heap } from '../src/backends/executor.js';
-import { RESERVED_ELEMENTS } from '../src/backends/heap.js';
+import { type Backend, type Executor, RESERVED_ELEMENTS, type Result } from '../src/backends/executor.js';
 import { loadBackend } from '../src/backends/select.js';
 import { extent } from '../src/program/check.js';
 import { bytesOf, flopsOf } from '../src/program/cost.js';
@@ -38,12 +37,11 @@ interface Operand {
   readonly elements: number;
 }
 
-/** A heap with the operands of a case in a row, each filled. */
+/** An executor with the operands of a case in a row. */
 class Stage {
   readonly operands: Operand[] = [];
   readonly end: number;
   readonly call: AnyCall<number>;
-  readonly heap: Heap;
   readonly executor: Executor;
 
   constructor(
@@ -61,33 +59,31 @@ class Stage {
     this.end = offset;
     const operands = Object.fromEntries(this.operands.map((operand) => [operand.name, operand.offset]));
     this.call = { instruction, operands, dims, scalars: {} };
-    this.heap = backend.createHeap();
-    this.heap.grow(this.end);
-    this.executor = backend.attach(this.heap);
-    this.#fill();
+    this.executor = backend.createExecutor();
   }
 
-  #fill(): void {
-    const { floats, ints } = this.heap.views();
+  async fill(): Promise<void> {
+    await this.executor.grow(this.end);
     let random = 1;
     for (const { name, spec, offset, elements } of this.operands) {
       const filling = this.micro.fillings[name] ?? ((_index, value) => value);
-      const values = spec.type === 'i32' ? ints : floats;
+      const values = new Float64Array(elements);
       for (let index = 0; index < elements; index++) {
         random = (random * 48271) % 0x7fffffff;
-        values[offset + index] = filling(index, random / 0x7fffffff - 0.5);
+        values[index] = filling(index, random / 0x7fffffff - 0.5);
       }
+      await this.executor.write(offset, spec.type ?? 'f32', values);
     }
   }
 
   /** Runs the instruction `times` times. */
-  load(times: number): () => Promise<void> {
-    const program = this.executor.load(encode(Array.from({ length: times }, () => this.call)), this.end);
+  async load(times: number): Promise<() => Promise<void>> {
+    const program = await this.executor.load(encode(Array.from({ length: times }, () => this.call)), this.end);
     return () => program.run();
   }
 
-  read({ offset, elements }: Operand): Float32Array | Float64Array {
-    return this.heap.views().floats.slice(offset, offset + elements);
+  read({ offset, elements }: Operand): Promise<Result> {
+    return this.executor.read(offset, 'f32', elements);
   }
 }
 
@@ -100,12 +96,14 @@ function norm(values: Iterable<number>): number {
 /** @throws WrongResultError if an operand that the instruction writes is not what the reference has. */
 async function verify(stage: Stage, reference: Backend): Promise<void> {
   const right = new Stage(stage.micro, reference);
-  await right.load(1)();
-  await stage.load(1)();
+  for (const each of [right, stage]) {
+    await each.fill();
+    await (await each.load(1))();
+  }
   for (const operand of stage.operands) {
     if (operand.spec.access === 'read' || operand.spec.access === 'scratch') continue;
-    const expected = right.read(operand);
-    const difference = norm(stage.read(operand).map((value, index) => value - (expected[index] as number)));
+    const expected = await right.read(operand);
+    const difference = norm((await stage.read(operand)).map((value, index) => value - (expected[index] as number)));
     const error = difference / norm(expected);
     if (error <= TOLERANCE) continue; // NaN is not
     const message = `\`${operand.name}\` is ${error.toExponential(1)} off the reference, at most ${TOLERANCE} is right`;
@@ -141,7 +139,7 @@ async function measure(
   const [flops, bytes] = [flopsOf(stage.call), bytesOf(stage.call)];
   const times = Math.ceil(RUN_FLOPS / flops);
   const peaks: number[] = [];
-  const cycles = await repeat(stage.load(times), seconds, () => {
+  const cycles = await repeat(await stage.load(times), seconds, () => {
     if (peak !== undefined) peaks.push(peak());
   });
   return {

@@ -1,6 +1,6 @@
 /** The public names of seqgrad. */
 export { Engine, type InstructionTime } from './backends/engine.js';
-export { type Backend, type BackendName, type Numerics, OutOfMemoryError } from './backends/executor.js';
+export { type Backend, type BackendName, ClosedError, type Numerics, OutOfMemoryError } from './backends/executor.js';
 export { BackendError, type BackendOptions, loadBackend } from './backends/select.js';
 export { DataError } from './data/errors.js';
 export { CharacterVocabulary } from './data/vocabulary.js';

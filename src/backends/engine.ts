@@ -5,14 +5,15 @@
 import { bytesOf, flopsOf } from '../program/cost.js';
 import { addressOf, type Place, type PlannedCall, type Port, type Program } from '../program/program.js';
 import { type Arena, aligned, sizeOf, type Variable } from '../program/variable.js';
-import { yieldToEventLoop } from './event-loop.js';
-import { type Backend, type Executor, type Heap, type LoadedProgram, OutOfMemoryError } from './executor.js';
-import { RESERVED_ELEMENTS } from './heap.js';
-
-/** Numbers that go into the heap. */
-export type Values = Float32Array | Float64Array | Int32Array | readonly number[];
-/** Numbers that come out of it: Float32Array or Int32Array; Float64Array for the float64 reference. */
-export type Result = Float32Array | Float64Array | Int32Array;
+import {
+  type Backend,
+  type Executor,
+  type LoadedProgram,
+  OutOfMemoryError,
+  RESERVED_ELEMENTS,
+  type Result,
+  type Values,
+} from './executor.js';
 
 /** What one instruction of a program cost in one run. */
 export interface InstructionTime {
@@ -22,44 +23,48 @@ export interface InstructionTime {
   readonly bytes: number;
 }
 
-/** The heap in one's own hands, while nobody else's turn has come. */
+/**
+ * The heap in one's own hands, while nobody else's turn has come. Writes, clears and reads take effect in the order of the calls and
+ * need not be waited for one by one; `run` and `trace` come after them, and are to be waited for before anything else.
+ */
 export interface Session {
-  write(variable: Variable, values: Values): void;
-  read(variable: Variable): Result;
+  write(variable: Variable, values: Values): Promise<void>;
+  read(variable: Variable): Promise<Result>;
   /** Fills all of an arena with zeros. */
-  clear(arena: Arena): void;
+  clear(arena: Arena): Promise<void>;
   /**
    * Copies the inputs in, runs the program and copies the outputs out.
    * @throws TypeError if an input is missing, unknown or of the wrong size.
    */
   run(program: Program, inputs?: Readonly<Record<string, Values>>): Promise<Record<string, Result>>;
-  /** As `run`, one instruction at a time. `after` sees each call when it has run, and the heap elements of any operand. */
+  /** As `run`, one instruction at a time. `after` sees each call when it has run, and can read the elements of any operand. */
   trace(
     program: Program,
     inputs: Readonly<Record<string, Values>>,
     after: (
       call: PlannedCall,
-      elementsOf: (place: Place, elements: number) => Result,
-      milliseconds: number,
-    ) => 'go on' | 'stop',
+      elementsOf: (place: Place, elements: number) => Promise<Result>,
+    ) => Promise<'go on' | 'stop'>,
   ): Promise<void>;
 }
 
+/** A program, linked to where the transient arena was. */
+interface Linked {
+  readonly base: number;
+  readonly end: number;
+  readonly program: LoadedProgram;
+}
+
 export class Engine {
-  readonly #heap: Heap;
   readonly #executor: Executor;
   readonly #arenas: Arena[] = [];
-  readonly #loaded = new WeakMap<
-    Program,
-    { readonly end: number; readonly base: number; readonly program: LoadedProgram }
-  >();
+  readonly #linked = new WeakMap<Program, Linked>();
   #persistentEnd = RESERVED_ELEMENTS;
   #transientElements = 0;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(readonly backend: Backend) {
-    this.#heap = backend.createHeap();
-    this.#executor = backend.attach(this.#heap);
+    this.#executor = backend.createExecutor();
   }
 
   get arenas(): readonly Arena[] {
@@ -67,7 +72,7 @@ export class Engine {
   }
 
   get elementBytes(): number {
-    return this.#heap.elementBytes;
+    return this.#executor.elementBytes;
   }
 
   /**
@@ -77,7 +82,7 @@ export class Engine {
   place(...arenas: readonly Arena[]): Promise<void> {
     return this.use(async () => {
       const elements = arenas.reduce((sum, arena) => sum + aligned(arena.elements), 0);
-      this.#grow(
+      await this.#grow(
         this.#persistentEnd + elements + this.#transientElements,
         `${arenas.map(({ name }) => name).join(', ')} (${elements * this.elementBytes} bytes)`,
       );
@@ -85,8 +90,8 @@ export class Engine {
         arena.placeAt(this.#persistentEnd);
         this.#persistentEnd += aligned(arena.elements);
         this.#arenas.push(arena);
-        this.#clear(arena);
       }
+      await Promise.all(arenas.map((arena) => this.#session.clear(arena)));
     });
   }
 
@@ -95,20 +100,17 @@ export class Engine {
    * wait for a turn that would come only afterwards.
    */
   use<T>(work: (session: Session) => Promise<T>): Promise<T> {
-    const turn = this.#queue.then(async () => {
-      await yieldToEventLoop();
-      return work(this.#session);
-    });
+    const turn = this.#queue.then(() => work(this.#session));
     this.#queue = turn.catch(() => undefined);
     return turn;
   }
 
   write(variable: Variable, values: Values): Promise<void> {
-    return this.use(async (session) => session.write(variable, values));
+    return this.use((session) => session.write(variable, values));
   }
 
   read(variable: Variable): Promise<Result> {
-    return this.use(async (session) => session.read(variable));
+    return this.use((session) => session.read(variable));
   }
 
   run(program: Program, inputs: Readonly<Record<string, Values>> = {}): Promise<Record<string, Result>> {
@@ -116,100 +118,112 @@ export class Engine {
   }
 
   /** Runs a program once and says what each of its instructions cost. */
-  async profile(program: Program, inputs: Readonly<Record<string, Values>> = {}): Promise<InstructionTime[]> {
-    const times: InstructionTime[] = [];
-    await this.use((session) =>
-      session.trace(program, inputs, (call, _elementsOf, milliseconds) => {
-        times.push({ call, milliseconds, flops: flopsOf(call), bytes: bytesOf(call) });
-        return 'go on';
-      }),
-    );
-    return times;
+  profile(program: Program, inputs: Readonly<Record<string, Values>> = {}): Promise<InstructionTime[]> {
+    return this.use(async () => {
+      const { linked, written } = await this.#begin(program, inputs);
+      const [milliseconds] = await Promise.all([linked.program.profile(), written]);
+      return program.calls.map((call, index) => ({
+        call,
+        milliseconds: milliseconds[index] as number,
+        flops: flopsOf(call),
+        bytes: bytesOf(call),
+      }));
+    });
+  }
+
+  /** Ends threads and gives memory back at once, not in turn: what is pending, and whatever is asked later, rejects with ClosedError. */
+  close(): Promise<void> {
+    return this.#executor.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
   }
 
   readonly #session: Session = {
-    write: (variable, values) => this.#write(variable.address, variable, values, `${variable}`),
-    read: (variable) => this.#read(variable.address, variable.elements, variable.type),
-    clear: (arena) => this.#clear(arena),
+    write: async (variable, values) => {
+      checkLength(values, variable.elements, `${variable}`);
+      await this.#executor.write(variable.address, variable.type, values);
+    },
+    read: (variable) => this.#executor.read(variable.address, variable.type, variable.elements),
+    clear: (arena) => this.#executor.clear(arena.base, arena.elements),
     run: async (program, inputs = {}) => {
-      const { base, program: loaded } = this.#load(program);
-      this.#writeInputs(program, inputs, base);
-      await loaded.run();
-      return Object.fromEntries([...program.outputs].map(([name, port]) => [name, this.#readPort(port, base)]));
+      const { linked, written } = await this.#begin(program, inputs);
+      const ran = linked.program.run();
+      const outputs = [...program.outputs].map(
+        async ([name, port]) => [name, await this.#readPort(port, linked.base)] as const,
+      );
+      const [results] = await Promise.all([Promise.all(outputs), ran, written]);
+      return Object.fromEntries(results);
     },
     trace: async (program, inputs, after) => {
-      const { base, program: loaded } = this.#load(program);
-      this.#writeInputs(program, inputs, base);
+      const { linked, written } = await this.#begin(program, inputs);
+      await written;
+      const elementsOf = (place: Place, elements: number): Promise<Result> =>
+        this.#executor.read(addressOf(place, linked.base), 'f32', elements);
       for (const [index, call] of program.calls.entries()) {
-        const start = performance.now();
-        await loaded.run(index, index + 1);
-        const milliseconds = performance.now() - start;
-        const elementsOf = (place: Place, elements: number): Result =>
-          this.#read(addressOf(place, base), elements, 'f32');
-        if (after(call, elementsOf, milliseconds) === 'stop') return;
+        await linked.program.run(index, index + 1);
+        if ((await after(call, elementsOf)) === 'stop') return;
       }
     },
   };
 
+  /** Links a program and has its inputs copied in, which is done when `written` settles; operations may follow at once. */
+  async #begin(
+    program: Program,
+    inputs: Readonly<Record<string, Values>>,
+  ): Promise<{ readonly linked: Linked; readonly written: Promise<unknown> }> {
+    const given = givenInputs(program, inputs);
+    const linked = await this.#link(program);
+    const writes = given.map(([{ place, type }, values]) =>
+      this.#executor.write(addressOf(place, linked.base), type, values),
+    );
+    return { linked, written: Promise.all(writes) };
+  }
+
   /** Links a program to where the transient arena is now, unless that has been done. */
-  #load(program: Program): { readonly base: number; readonly program: LoadedProgram } {
+  async #link(program: Program): Promise<Linked> {
     const transient = Math.max(this.#transientElements, aligned(program.transientElements));
     const base = this.#persistentEnd;
     const end = base + transient;
-    const known = this.#loaded.get(program);
+    const known = this.#linked.get(program);
     if (known !== undefined && known.base === base && known.end === end) return known;
-    this.#grow(end, `the activations (${transient * this.elementBytes} bytes)`);
+    await this.#grow(end, `the activations (${transient * this.elementBytes} bytes)`);
     this.#transientElements = transient;
-    const loaded = { base, end, program: this.#executor.load(program.link(base), end) };
-    this.#loaded.set(program, loaded);
-    return loaded;
+    const linked = { base, end, program: await this.#executor.load(program.link(base), end) };
+    this.#linked.set(program, linked);
+    return linked;
   }
 
-  #grow(elements: number, what: string): void {
+  async #grow(elements: number, what: string): Promise<void> {
     try {
-      this.#heap.grow(elements);
+      await this.#executor.grow(elements);
     } catch (cause) {
       if (!(cause instanceof OutOfMemoryError)) throw cause;
       throw new OutOfMemoryError(`${cause.message}: no room for ${what}`, { cause });
     }
   }
 
-  #clear(arena: Arena): void {
-    this.#heap.views().floats.fill(0, arena.base, arena.base + arena.elements);
+  #readPort({ place, shape, type }: Port, base: number): Promise<Result> {
+    return this.#executor.read(addressOf(place, base), type, sizeOf(shape));
   }
+}
 
-  #write(address: number, { elements, type }: { elements: number; type: string }, values: Values, what: string): void {
-    if (values.length !== elements) {
-      throw new TypeError(`Expected ${elements} values for ${what} but received ${values.length}`);
-    }
-    const { floats, ints } = this.#heap.views();
-    (type === 'i32' ? ints : floats).set(values, address);
-  }
+function checkLength({ length }: Values, elements: number, what: string): void {
+  if (length !== elements) throw new TypeError(`Expected ${elements} values for ${what} but received ${length}`);
+}
 
-  #read(address: number, elements: number, type: string): Result {
-    const { floats, ints } = this.#heap.views();
-    return (type === 'i32' ? ints : floats).slice(address, address + elements);
+/** The values for each of a program's inputs. @throws TypeError for one that is missing, unknown or of the wrong size. */
+function givenInputs(program: Program, inputs: Readonly<Record<string, Values>>): (readonly [Port, Values])[] {
+  for (const name of Object.keys(inputs)) {
+    if (program.inputs.has(name) || program.unusedInputs.has(name)) continue;
+    throw new TypeError(`Expected inputs ${[...program.inputs.keys()].join(', ')} but received \`${name}\``);
   }
-
-  #readPort({ place, shape, type }: Port, base: number): Result {
-    return this.#read(addressOf(place, base), sizeOf(shape), type);
-  }
-
-  #writeInputs(program: Program, inputs: Readonly<Record<string, Values>>, base: number): void {
-    for (const name of Object.keys(inputs)) {
-      if (program.inputs.has(name) || program.unusedInputs.has(name)) continue;
-      throw new TypeError(`Expected inputs ${[...program.inputs.keys()].join(', ')} but received \`${name}\``);
-    }
-    for (const [name, { place, shape, type }] of program.inputs) {
-      const values = inputs[name];
-      if (values === undefined)
-        throw new TypeError(`Expected input \`${name}\` [${shape.join(', ')}] but received none`);
-      this.#write(
-        addressOf(place, base),
-        { elements: sizeOf(shape), type },
-        values,
-        `input \`${name}\` [${shape.join(', ')}]`,
-      );
-    }
-  }
+  return [...program.inputs].map(([name, port]) => {
+    const values = inputs[name];
+    const what = `input \`${name}\` [${port.shape.join(', ')}]`;
+    if (values === undefined) throw new TypeError(`Expected ${what} but received none`);
+    checkLength(values, sizeOf(port.shape), what);
+    return [port, values] as const;
+  });
 }

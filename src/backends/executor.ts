@@ -1,46 +1,63 @@
-/** What an engine asks of a backend: a heap, and an executor that loads a program once and runs it over that heap many times. */
+/** What an engine asks of a backend: an executor, which is a heap and the programs over it. */
 
 export type BackendName = 'native' | 'wasm' | 'reference';
 export type Numerics = 'fast' | 'strict';
+export type ElementType = 'f32' | 'i32';
 
-/** Two views of the same elements; for float64 one array that holds integers as values too. */
-export interface HeapViews {
-  readonly floats: Float32Array | Float64Array;
-  readonly ints: Int32Array | Float64Array;
+/** Numbers that go into a heap. */
+export type Values = Float32Array | Float64Array | Int32Array | readonly number[];
+/** Numbers that come out of it: Float32Array or Int32Array; Float64Array for the float64 reference. */
+export type Result = Float32Array | Float64Array | Int32Array;
+
+/** The first elements of a heap belong to the WASM module, in every backend, so that programs can move between them. */
+export const RESERVED_ELEMENTS = 16384;
+
+/** A heap cannot hold what was asked of it. Nothing that was there is lost. */
+export class OutOfMemoryError extends Error {
+  readonly code = 'ERR_SEQGRAD_MEMORY';
+  override readonly name = 'OutOfMemoryError';
 }
 
-/** The memory that programs work on, in 4-byte elements (8-byte elements for float64). */
-export interface Heap {
-  readonly elements: number;
+/** Something was asked of an executor that has been closed, or was still to be done when it was. */
+export class ClosedError extends Error {
+  readonly code = 'ERR_SEQGRAD_CLOSED';
+  override readonly name = 'ClosedError';
+}
+
+/**
+ * A heap and the programs over it, in 4-byte elements (8-byte elements for float64). Operations take effect in the order of the
+ * calls, each when the one before has settled, and need not be waited for in between; one that fails does not stop the next.
+ * None keeps the caller's thread for long, unless the backend has no other thread to run on (`Backend.reason` says so).
+ */
+export interface Executor {
   readonly elementBytes: 4 | 8;
-  /** Views of all elements, valid until the heap grows. */
-  views(): HeapViews;
   /**
    * Makes room for at least `elements`; never shrinks, keeps what is there.
    * @throws OutOfMemoryError naming the bytes asked for.
    */
-  grow(elements: number): void;
-}
-
-/** A heap cannot hold what was asked of it. */
-export class OutOfMemoryError extends Error {
-  readonly code = 'ERR_SEQGRAD_MEMORY';
-  override readonly name = 'OutOfMemoryError';
+  grow(elements: number): Promise<void>;
+  /** Copies values in from `address` on. They must not change until the promise settles. */
+  write(address: number, type: ElementType, values: Values): Promise<void>;
+  /** A copy of so many elements from `address` on. */
+  read(address: number, type: ElementType, elements: number): Promise<Result>;
+  /** Fills elements with zeros. */
+  clear(address: number, elements: number): Promise<void>;
+  /**
+   * Checks a program and makes it ready. The program may touch the first `dataElements` of the heap, which are there;
+   * memory behind them is the executor's own until the next call of `load` with a larger number.
+   * @throws MalformedProgramError naming the record, the operand, what was expected and what came.
+   */
+  load(words: Int32Array, dataElements: number): Promise<LoadedProgram>;
+  /** Gives threads and memory back at once. What is still to be done, and whatever is asked later, rejects with ClosedError. */
+  close(): Promise<void>;
 }
 
 export interface LoadedProgram {
   readonly recordCount: number;
   /** Runs records `first` (inclusive) to `last` (exclusive); the whole program when both are left out. */
   run(first?: number, last?: number): Promise<void>;
-}
-
-export interface Executor {
-  /**
-   * Checks a program and makes it ready. The program may touch the first `dataElements` of the heap, which are there;
-   * memory behind them is the executor's own until the next call of `load` with a larger number.
-   * @throws MalformedProgramError naming the record, the operand, what was expected and what came.
-   */
-  load(words: Int32Array, dataElements: number): LoadedProgram;
+  /** Runs the whole program once, record by record; the milliseconds of each. */
+  profile(): Promise<Float64Array>;
 }
 
 /** A backend that has been found to work here. */
@@ -52,6 +69,5 @@ export interface Backend {
   readonly numerics: Numerics;
   /** Why this one was chosen. */
   readonly reason: string;
-  createHeap(): Heap;
-  attach(heap: Heap): Executor;
+  createExecutor(): Executor;
 }

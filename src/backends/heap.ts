@@ -1,20 +1,44 @@
 /** The heaps: one growable WebAssembly.Memory for every float32 backend, a Float64Array for the float64 reference. */
-import { type Heap, type HeapViews, OutOfMemoryError } from './executor.js';
+import { type ElementType, OutOfMemoryError, RESERVED_ELEMENTS, type Result, type Values } from './executor.js';
 
 const PAGE_BYTES = 65536;
 /** A 32-bit memory: 4 GiB. */
 const MAX_PAGES = 65536;
 
-/** The first elements belong to the WASM module (its static data), in every backend, so that programs can move between them. */
-export const RESERVED_ELEMENTS = PAGE_BYTES / 4;
+/** Two views of the same elements; for float64 one array that holds integers as values too. */
+export interface HeapViews {
+  readonly floats: Float32Array | Float64Array;
+  readonly ints: Int32Array | Float64Array;
+}
 
-export class MemoryHeap implements Heap {
+/** The memory that programs work on. */
+export abstract class Heap {
+  abstract readonly elementBytes: 4 | 8;
+  /** Views of all elements, valid until the heap grows. */
+  abstract views(): HeapViews;
+  abstract grow(elements: number): void;
+
+  write(address: number, type: ElementType, values: Values): void {
+    this.#view(type).set(values, address);
+  }
+
+  read(address: number, type: ElementType, elements: number): Result {
+    return this.#view(type).slice(address, address + elements);
+  }
+
+  clear(address: number, elements: number): void {
+    this.#view('f32').fill(0, address, address + elements);
+  }
+
+  #view(type: ElementType): Result {
+    const { floats, ints } = this.views();
+    return type === 'i32' ? ints : floats;
+  }
+}
+
+export class MemoryHeap extends Heap {
   readonly elementBytes = 4;
   readonly memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
-
-  get elements(): number {
-    return this.memory.buffer.byteLength / 4;
-  }
 
   views(): HeapViews {
     const { buffer } = this.memory;
@@ -35,13 +59,9 @@ export class MemoryHeap implements Heap {
   }
 }
 
-export class Float64Heap implements Heap {
+export class Float64Heap extends Heap {
   readonly elementBytes = 8;
   #array = new Float64Array(RESERVED_ELEMENTS);
-
-  get elements(): number {
-    return this.#array.length;
-  }
 
   views(): HeapViews {
     return { floats: this.#array, ints: this.#array };

@@ -1,11 +1,13 @@
-/** The native backend: the instructions in C++, compiled once for each ISA. Programs run on the calling thread. */
+/** The native backend: the instructions in C++, compiled once for each ISA. Programs run on a thread of the executor's own. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { describeFault, faults, MalformedProgramError } from '../program/check.js';
 import { fingerprint } from '../program/encode.js';
-import type { Backend, Executor, LoadedProgram, Numerics } from './executor.js';
+import type { Backend, Numerics } from './executor.js';
 import { MemoryHeap } from './heap.js';
+import { localExecutor } from './local.js';
+import { type Loader, timed } from './machine.js';
 
 export interface NativeOptions {
   /** `avx512`, `avx2`, `sse2`, or `auto` for the best that this machine can use. */
@@ -39,12 +41,28 @@ interface Addon {
     readonly reason: string;
   }[];
   readonly Program: new (words: Int32Array, isa: string, numerics: Numerics) => NativeProgram;
+  readonly Thread?: new (threads: number) => NativeThread;
+}
+
+/** An executor's own thread, with its share of the process's pool. */
+interface NativeThread {
+  /** The memory must not grow meanwhile. `milliseconds` has a slot for every record that runs. */
+  run(
+    program: NativeProgram,
+    heap: Uint8Array,
+    elements: number,
+    first: number,
+    last: number,
+    milliseconds: Float64Array | null,
+  ): Promise<void>;
+  /** Stops a running program early, which then rejects. */
+  close(): void;
 }
 
 interface NativeProgram {
   readonly recordCount: number;
   check(elements: number): { readonly fault: number; readonly record: number; readonly item: number } | null;
-  run(heap: Uint8Array, elements: number, first: number, last: number): void;
+  run?(heap: Uint8Array, elements: number, first: number, last: number): void;
 }
 
 const file = fileURLToPath(new URL('../../../build/Release/seqgrad.node', import.meta.url));
@@ -79,40 +97,35 @@ export function probeNative(): NativeAttempt[] {
   }
 }
 
-class NativeExecutor implements Executor {
-  readonly #addon: Addon;
-  readonly #heap: MemoryHeap;
-  readonly #isa: string;
-  readonly #numerics: Numerics;
+/** Until the addon has threads: the calling one. */
+const callingThread: NativeThread = {
+  async run(program, heap, elements, first, last, milliseconds) {
+    if (milliseconds === null) program.run?.(heap, elements, first, last);
+    else timed(first, last, milliseconds, (record) => program.run?.(heap, elements, record, record + 1));
+  },
+  close() {},
+};
 
-  constructor(addon: Addon, heap: MemoryHeap, isa: string, numerics: Numerics) {
-    this.#addon = addon;
-    this.#heap = heap;
-    this.#isa = isa;
-    this.#numerics = numerics;
-  }
-
-  load(words: Int32Array, dataElements: number): LoadedProgram {
-    const program = new this.#addon.Program(words, this.#isa, this.#numerics);
-    const found = program.check(dataElements);
-    if (found !== null) {
-      const fault = { ...found, fault: faults[found.fault] ?? 'header' };
-      throw new MalformedProgramError(describeFault(words, fault, dataElements));
-    }
-    const heap = this.#heap;
-    const { recordCount } = program;
-    return {
-      recordCount,
-      run: async (first = 0, last = recordCount) => {
-        if (
-          !(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= recordCount)
-        ) {
-          throw new RangeError(`Expected records within 0 to ${recordCount} but received ${first} to ${last}`);
-        }
-        program.run(new Uint8Array(heap.memory.buffer), dataElements, first, last);
-      },
-    };
-  }
+function loaderOver(heap: MemoryHeap, addon: Addon, isa: string, numerics: Numerics): Loader {
+  const thread = addon.Thread === undefined ? callingThread : new addon.Thread(1);
+  return {
+    load(words, dataElements) {
+      const program = new addon.Program(words, isa, numerics);
+      const found = program.check(dataElements);
+      if (found !== null) {
+        const fault = { ...found, fault: faults[found.fault] ?? 'header' };
+        throw new MalformedProgramError(describeFault(words, fault, dataElements));
+      }
+      return {
+        recordCount: program.recordCount,
+        run(first, last, milliseconds) {
+          const bytes = new Uint8Array(heap.memory.buffer);
+          return thread.run(program, bytes, dataElements, first, last, milliseconds ?? null);
+        },
+      };
+    },
+    close: () => thread.close(),
+  };
 }
 
 /**
@@ -133,14 +146,9 @@ export function nativeBackend({ isa = 'auto', numerics = 'fast', reason }: Nativ
     threads: 1,
     numerics,
     reason: reason ?? (isa === 'auto' ? chosen.cause : 'asked for by name'),
-    createHeap: () => new MemoryHeap(),
-    attach(heap) {
-      if (!(heap instanceof MemoryHeap)) {
-        throw new TypeError(
-          `Expected a heap over WebAssembly.Memory for ${chosen.isa} but received ${heap.elementBytes}-byte elements`,
-        );
-      }
-      return new NativeExecutor(addon, heap, chosen.isa, numerics);
+    createExecutor() {
+      const heap = new MemoryHeap();
+      return localExecutor(heap, loaderOver(heap, addon, chosen.isa, numerics));
     },
   };
 }

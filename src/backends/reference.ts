@@ -4,8 +4,10 @@
  */
 import { findFault, refuse } from '../program/check.js';
 import { decode } from '../program/encode.js';
-import type { Backend, Executor, Heap, LoadedProgram, Numerics } from './executor.js';
-import { Float64Heap, MemoryHeap } from './heap.js';
+import type { Backend, Numerics } from './executor.js';
+import { Float64Heap, type Heap, MemoryHeap } from './heap.js';
+import { localExecutor } from './local.js';
+import { type Loader, timed } from './machine.js';
 import { execute } from './reference/definitions.js';
 import { bindable } from './reference/tensor.js';
 
@@ -17,54 +19,37 @@ export interface ReferenceOptions {
   readonly reason?: string;
 }
 
-class ReferenceExecutor implements Executor {
-  readonly #heap: Heap;
-
-  constructor(heap: Heap) {
-    this.#heap = heap;
-  }
-
-  load(words: Int32Array, dataElements: number): LoadedProgram {
+const loaderOver = (heap: Heap): Loader => ({
+  load(words, dataElements) {
     const fault = findFault(words, dataElements);
     if (fault !== undefined) refuse(words, fault, dataElements);
-    const heap = this.#heap;
     const records = decode(words).map(bindable);
     return {
       recordCount: records.length,
-      async run(first = 0, last = records.length): Promise<void> {
-        if (
-          !(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= records.length)
-        ) {
-          throw new RangeError(`Expected records within 0 to ${records.length} but received ${first} to ${last}`);
-        }
+      run(first, last, milliseconds) {
         const views = heap.views();
-        for (const bind of records.slice(first, last)) execute(bind(views));
+        const run = (record: number): void => execute((records[record] as (typeof records)[number])(views));
+        if (milliseconds !== undefined) timed(first, last, milliseconds, run);
+        else for (let record = first; record < last; record++) run(record);
       },
     };
-  }
-}
+  },
+});
 
 export function referenceBackend({
   isa = 'float32',
   numerics = 'fast',
   reason = 'asked for by name',
 }: ReferenceOptions = {}): Backend {
-  const createHeap = (): Heap => (isa === 'float64' ? new Float64Heap() : new MemoryHeap());
-  const elementBytes = isa === 'float64' ? 8 : 4;
   return {
     name: 'reference',
     isa,
     threads: 1,
     numerics,
     reason,
-    createHeap,
-    attach(heap) {
-      if (heap.elementBytes !== elementBytes) {
-        throw new TypeError(
-          `Expected a heap of ${elementBytes}-byte elements for reference ${isa} but received ${heap.elementBytes}-byte elements`,
-        );
-      }
-      return new ReferenceExecutor(heap);
+    createExecutor() {
+      const heap = isa === 'float64' ? new Float64Heap() : new MemoryHeap();
+      return localExecutor(heap, loaderOver(heap));
     },
   };
 }

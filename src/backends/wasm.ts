@@ -4,8 +4,10 @@
  */
 import { describeFault, faults, MalformedProgramError } from '../program/check.js';
 import { fingerprint } from '../program/encode.js';
-import type { Backend, Executor, LoadedProgram, Numerics } from './executor.js';
-import { MemoryHeap, RESERVED_ELEMENTS } from './heap.js';
+import { type Backend, type Numerics, RESERVED_ELEMENTS } from './executor.js';
+import { MemoryHeap } from './heap.js';
+import { localExecutor } from './local.js';
+import { type Loader, type Runnable, timed } from './machine.js';
 
 export type WasmIsa = 'wasm-relaxed' | 'wasm-simd';
 
@@ -141,39 +143,34 @@ async function choose({ numerics, isa, module }: WasmOptions): Promise<Choice> {
 /** Whole cache lines. */
 const aligned = (elements: number): number => Math.ceil(elements / 16) * 16;
 
-class WasmExecutor implements Executor {
+class WasmLoader implements Loader {
   readonly #heap: MemoryHeap;
   readonly #wasm: WasmExports;
   /** Behind these elements lie the words of the program that runs, then its workspace. */
   #dataElements = RESERVED_ELEMENTS;
 
-  constructor(module: WebAssembly.Module, heap: MemoryHeap) {
+  constructor(heap: MemoryHeap, module: WebAssembly.Module) {
     this.#heap = heap;
     this.#wasm = instantiate(module, heap.memory);
   }
 
-  load(words: Int32Array, dataElements: number): LoadedProgram {
+  load(program: Int32Array, dataElements: number): Runnable {
     this.#dataElements = Math.max(this.#dataElements, aligned(dataElements));
-    const program = words.slice();
     this.#makeRoom(program.length);
     const result = this.#wasm.check(this.#place(program), program.length, dataElements);
     if (result !== 0) {
       const fault = { fault: faults[result & 0xff] ?? 'header', item: result >> 8, record: this.#wasm.faultRecord() };
       throw new MalformedProgramError(describeFault(program, fault, dataElements));
     }
-    const recordCount = program[2] as number;
     const privateElements = aligned(program.length) + this.#wasm.workspace(this.#place(program));
     this.#makeRoom(privateElements);
     return {
-      recordCount,
-      run: async (first = 0, last = recordCount) => {
-        if (
-          !(Number.isInteger(first) && Number.isInteger(last) && 0 <= first && first <= last && last <= recordCount)
-        ) {
-          throw new RangeError(`Expected records within 0 to ${recordCount} but received ${first} to ${last}`);
-        }
+      recordCount: program[2] as number,
+      run: (first, last, milliseconds) => {
         this.#makeRoom(privateElements); // a later program may have moved the end of the data
-        this.#run(program, first, last);
+        const at = this.#place(program);
+        if (milliseconds === undefined) this.#run(program, at, first, last);
+        else timed(first, last, milliseconds, (record) => this.#run(program, at, record, record + 1));
       },
     };
   }
@@ -188,8 +185,7 @@ class WasmExecutor implements Executor {
     return this.#dataElements * 4;
   }
 
-  #run(words: Int32Array, first: number, last: number): void {
-    const at = this.#place(words);
+  #run(words: Int32Array, at: number, first: number, last: number): void {
     try {
       this.#wasm.run(at, first, last, at + aligned(words.length) * 4);
     } catch (cause) {
@@ -214,14 +210,9 @@ export async function wasmBackend({ numerics = 'fast', ...options }: WasmOptions
     threads: 1,
     numerics,
     reason: [why, ...passedOver].join('; '),
-    createHeap: () => new MemoryHeap(),
-    attach(heap) {
-      if (!(heap instanceof MemoryHeap)) {
-        throw new TypeError(
-          `Expected a heap over WebAssembly.Memory for ${isa} but received ${heap.elementBytes}-byte elements`,
-        );
-      }
-      return new WasmExecutor(module, heap);
+    createExecutor() {
+      const heap = new MemoryHeap();
+      return localExecutor(heap, new WasmLoader(heap, module));
     },
   };
 }

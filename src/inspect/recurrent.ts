@@ -2,8 +2,8 @@
  * Vector–Jacobian products of a recurrent layer stack, every value and gradient by name: what `seqgrad grad` computes, as a function
  * of arrays. Names and shapes are those of docs/gradient-exchange.md: batch first, PyTorch parameter names.
  */
-import { Engine, type Result } from '../backends/engine.js';
-import type { Backend } from '../backends/executor.js';
+import { Engine } from '../backends/engine.js';
+import type { Backend, Result } from '../backends/executor.js';
 import { differentiate } from '../graph/differentiate.js';
 import { Graph } from '../graph/graph.js';
 import { plan } from '../graph/plan.js';
@@ -179,7 +179,9 @@ export async function recurrentGradients(
   }
 
   const outputs = await engine.use(async (session) => {
-    for (const variable of variables) session.write(variable, (tensors.get(variable.name) as NamedArray).values);
+    await Promise.all(
+      variables.map((variable) => session.write(variable, (tensors.get(variable.name) as NamedArray).values)),
+    );
     return session.run(plan(graph), inputs);
   });
   return new Map([...results].map(([name, its]) => [name, collect(its, outputs, engine.elementBytes)]));

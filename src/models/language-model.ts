@@ -197,10 +197,10 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
     let carried = new Float32Array(state.elements);
     const advance = (tokens: Int32Array): Promise<ArrayLike<number>> =>
       this.engine.use(async (session) => {
-        session.write(state.whole, carried);
+        await session.write(state.whole, carried);
         let logits: ArrayLike<number> = [];
         for (const token of tokens) ({ logits = [] } = await session.run(program, { tokens: [token] }));
-        carried = Float32Array.from(session.read(state.whole));
+        carried = Float32Array.from(await session.read(state.whole));
         return logits;
       });
     let logits = await advance(start);

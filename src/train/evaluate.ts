@@ -1,6 +1,6 @@
 /** Evaluation: the mean loss over batches, with no gradient, no dropout and no change of the model. */
 
-import type { Result } from '../backends/engine.js';
+import type { Result } from '../backends/executor.js';
 import type { Model } from './model.js';
 import type { Batch } from './trainer.js';
 
@@ -36,11 +36,13 @@ export async function evaluate(
     });
     const count = Math.max(1, batch.labelCount);
     const { loss } = await model.engine.use(async (session) => {
-      if (batch.first || carried === undefined) session.clear(state);
-      else session.write(state.whole, carried);
-      model.writeScalars(session, { lossDenominator: count });
+      const isNew = batch.first || carried === undefined;
+      await Promise.all([
+        isNew ? session.clear(state) : session.write(state.whole, carried as Result),
+        model.writeScalars(session, { lossDenominator: count }),
+      ]);
       const results = await session.run(program, batch.inputs);
-      carried = session.read(state.whole);
+      carried = await session.read(state.whole);
       return results;
     });
     total += (loss?.[0] as number) * count;

@@ -1,5 +1,6 @@
 /** Finds where a number stopped being one: replays a program instruction by instruction until a result is not finite. */
-import type { Result, Session, Values } from '../backends/engine.js';
+import type { Session } from '../backends/engine.js';
+import type { Result, Values } from '../backends/executor.js';
 import { extent } from '../program/check.js';
 import { evaluate } from '../program/expression.js';
 import { type OperandSpec, specOf } from '../program/instructions.js';
@@ -97,9 +98,9 @@ export async function locateNonFinite(
   inputs: Readonly<Record<string, Values>>,
 ): Promise<NonFinite | undefined> {
   let found: NonFinite | undefined;
-  await session.trace(program, inputs, (call: PlannedCall, elementsOf) => {
+  await session.trace(program, inputs, async (call: PlannedCall, elementsOf) => {
     for (const [name, operand] of resultsOf(call)) {
-      const values = elementsOf(call.operands[name] as Place, extent(operand, call.dims));
+      const values = await elementsOf(call.operands[name] as Place, extent(operand, call.dims));
       const index = firstNonFinite(values, operand, call);
       if (index < 0) continue;
       const { label, instruction } = call;

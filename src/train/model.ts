@@ -75,7 +75,7 @@ export class Model<N extends Network = Network> {
       }
     });
     await this.engine.use(async (session) => {
-      this.writeRandom(session, seed, 0);
+      await this.writeRandom(session, seed, 0);
       await session.run(program);
     });
   }
@@ -101,22 +101,29 @@ export class Model<N extends Network = Network> {
     return slice(graph.read(this.scalars), 0, index, index + 1);
   }
 
-  writeScalars(session: Session, values: Partial<Record<ScalarSlot, number>>): void {
-    session.write(
+  writeScalars(session: Session, values: Partial<Record<ScalarSlot, number>>): Promise<void> {
+    return session.write(
       this.scalars,
       scalarSlots.map((slot) => values[slot] ?? 0),
     );
   }
 
   /** The Philox key and the step that counters carry. */
-  writeRandom(session: Session, seed: number, step: number): void {
-    session.write(this.random, [seed | 0, Math.floor(seed / 2 ** 32) | 0, step | 0]);
+  writeRandom(session: Session, seed: number, step: number): Promise<void> {
+    return session.write(this.random, [seed | 0, Math.floor(seed / 2 ** 32) | 0, step | 0]);
   }
 
   /** A copy of every parameter, in order. */
   async readParameters(): Promise<[Variable, Float32Array][]> {
-    return this.engine.use(async (session) =>
-      this.network.parameters.arena.variables.map((variable) => [variable, Float32Array.from(session.read(variable))]),
+    return this.engine.use((session) =>
+      Promise.all(
+        this.network.parameters.arena.variables.map(
+          async (variable): Promise<[Variable, Float32Array]> => [
+            variable,
+            Float32Array.from(await session.read(variable)),
+          ],
+        ),
+      ),
     );
   }
 }

@@ -60,10 +60,12 @@ export class StepPrograms {
   async place(): Promise<void> {
     const { engine } = this.#model;
     await engine.place(...this.arenas);
-    await engine.use(async (session) => {
-      session.write(this.#segments, this.#table.segments);
-      session.write(this.#groups, this.#table.groups);
-    });
+    await engine.use((session) =>
+      Promise.all([
+        session.write(this.#segments, this.#table.segments),
+        session.write(this.#groups, this.#table.groups),
+      ]),
+    );
   }
 
   /** Loss and gradients of one micro-batch. The first writes the gradient arena, later ones add to it. */

@@ -3,7 +3,8 @@
  * optimizer, carried state). The update happens only where the gradient norm is finite, so a step that went wrong changed nothing
  * and is replayed to say where.
  */
-import type { Session, Values } from '../backends/engine.js';
+import type { Session } from '../backends/engine.js';
+import type { Values } from '../backends/executor.js';
 import { segmentTable } from '../optim/groups.js';
 import { createOptimizer, type Optimizer } from '../optim/optimizer.js';
 import { OptionError } from '../program/options.js';
@@ -141,7 +142,7 @@ export class Trainer {
       lossDenominator: Math.max(1, labels),
     };
     const work = this.model.engine.use(async (session) => {
-      this.model.writeScalars(session, scalars);
+      await this.model.writeScalars(session, scalars);
       let loss = 0;
       for (const [index, batch] of batches.entries()) {
         loss += await this.#accumulate(session, batch, index, states);
@@ -177,14 +178,17 @@ export class Trainer {
     return rate;
   }
 
-  #prepare(session: Session, batch: Batch, index: number, { current, next }: CarriedState): Program {
-    if (batch.first) session.clear(index === 0 ? current : next);
-    this.model.writeRandom(session, this.#settings.seed, (this.#step + 1) * this.#settings.microBatches + index);
+  async #prepare(session: Session, batch: Batch, index: number, { current, next }: CarriedState): Promise<Program> {
+    const counter = (this.#step + 1) * this.#settings.microBatches + index;
+    await Promise.all([
+      batch.first ? session.clear(index === 0 ? current : next) : undefined,
+      this.model.writeRandom(session, this.#settings.seed, counter),
+    ]);
     return this.#programs.accumulate(batch, index === 0 ? 'first' : 'later', { current, next });
   }
 
   async #accumulate(session: Session, batch: Batch, index: number, states: CarriedState): Promise<number> {
-    const program = this.#prepare(session, batch, index, states);
+    const program = await this.#prepare(session, batch, index, states);
     const { loss } = await session.run(program, batch.inputs);
     return loss?.[0] as number;
   }
@@ -192,7 +196,8 @@ export class Trainer {
   /** Runs the micro-batches again, one instruction at a time: the same numbers, as nothing has changed. */
   async #locate(session: Session, batches: readonly Batch[], states: CarriedState): Promise<NonFinite | undefined> {
     for (const [index, batch] of batches.entries()) {
-      const where = await locateNonFinite(session, this.#prepare(session, batch, index, states), batch.inputs);
+      const program = await this.#prepare(session, batch, index, states);
+      const where = await locateNonFinite(session, program, batch.inputs);
       if (where !== undefined) return where;
     }
     return undefined;

@@ -1,5 +1,5 @@
 /** What a graph means, evaluated without the planner: every value in memory of its own. */
-import type { Result, Values } from '../../src/backends/engine.js';
+import type { Result, Values } from '../../src/backends/executor.js';
 import { referenceBackend } from '../../src/backends/reference.js';
 import type { Graph, Node } from '../../src/graph/graph.js';
 import type { Root, Tensor } from '../../src/graph/tensor.js';
@@ -71,18 +71,18 @@ export async function evaluatePurely(
       calls.push({ ...each, operands: Object.fromEntries(operands) });
     }
   }
-  const heap = float64.createHeap();
-  heap.grow(end);
-  const { floats } = heap.views();
-  floats.fill(Number.NaN, 16, end);
+  const executor = float64.createExecutor();
+  await executor.grow(end);
+  const floats = new Float64Array(end).fill(Number.NaN);
   for (const root of addresses.keys()) {
     if (typeof root.source !== 'object') continue;
     const values = 'input' in root.source ? inputs[root.source.input] : variables.get(root.source.variable);
     floats.set(values ?? [], addresses.get(root) as number);
   }
-  await float64.attach(heap).load(encode(calls), end).run();
-  const read = (tensor: Tensor): Result =>
-    heap.views().floats.slice(addressOf(tensor), addressOf(tensor) + tensor.elements);
+  await executor.write(0, 'f32', floats);
+  await (await executor.load(encode(calls), end)).run();
+  const after = await executor.read(0, 'f32', end);
+  const read = (tensor: Tensor): Result => after.slice(addressOf(tensor), addressOf(tensor) + tensor.elements);
   const kept = graph.assignments.filter(({ condition }) => condition === undefined || read(condition)[0] !== 0);
   return {
     outputs: Object.fromEntries([...graph.outputs].map(([name, tensor]) => [name, read(tensor)])),

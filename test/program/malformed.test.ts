@@ -4,12 +4,15 @@
  */
 import test from 'ava';
 import fc from 'fast-check';
+import type { Executor } from '../../src/backends/executor.js';
+import { referenceBackend } from '../../src/backends/reference.js';
 import { describeFault, extent, faults, findFault, MalformedProgramError } from '../../src/program/check.js';
 import { flopsOf } from '../../src/program/cost.js';
 import { ABSENT, type AnyCall, decode, encode, HEADER_WORDS } from '../../src/program/encode.js';
 import { evaluate } from '../../src/program/expression.js';
 import { type InstructionName, instructionNames, specOf } from '../../src/program/instructions.js';
 import { damaged } from '../support/arbitrary.js';
+import { Bench } from '../support/bench.js';
 import { HEAP_ELEMENTS } from '../support/layout.js';
 import { type Subject, subjects } from '../support/subjects.js';
 
@@ -50,7 +53,8 @@ async function offer({ bench, title }: Subject, words: Int32Array): Promise<stri
   const fault = findFault(words, HEAP_ELEMENTS);
   const expected = fault === undefined ? 'accepted' : describeFault(words, fault, HEAP_ELEMENTS);
   try {
-    const program = bench.executor.load(words, HEAP_ELEMENTS);
+    await bench.ready;
+    const program = await bench.executor.load(words, HEAP_ELEMENTS);
     if (expected !== 'accepted') return `${title} accepted: ${expected}`;
     if (isQuick(words)) await program.run();
     return undefined;
@@ -152,14 +156,15 @@ for (const subject of subjects) {
 
 test('an executor takes what the check takes only as far as the data reaches', async (t) => {
   for (const { bench, title } of subjects) {
-    t.throws(() => bench.executor.load(fillEnd(1, 20_000), 20_000), { instanceOf: MalformedProgramError }, title);
-    t.notThrows(() => bench.executor.load(fillEnd(1, 19_999), 20_000), title);
+    await t.throwsAsync(bench.executor.load(fillEnd(1, 20_000), 20_000), { instanceOf: MalformedProgramError }, title);
+    await t.notThrowsAsync(bench.executor.load(fillEnd(1, 19_999), 20_000), title);
   }
 });
 
 test('a range of records outside the program is refused', async (t) => {
   for (const { bench, title } of subjects) {
-    const program = bench.executor.load(programs[0] as Int32Array, HEAP_ELEMENTS);
+    await bench.ready;
+    const program = await bench.executor.load(programs[0] as Int32Array, HEAP_ELEMENTS);
     t.is(program.recordCount, 2, title);
     await t.notThrowsAsync(program.run(1, 1), title);
     for (const [first, last] of [
@@ -174,17 +179,17 @@ test('a range of records outside the program is refused', async (t) => {
   }
 });
 
-const pretending = (load: Subject['bench']['executor']['load']): Subject => ({
-  ...(subjects[0] as Subject),
-  title: 'pretender',
-  bench: { ...(subjects[0] as Subject).bench, executor: { load } },
-});
+function pretending(load: Executor['load']): Subject {
+  const bench = new Bench(referenceBackend());
+  bench.executor.load = load;
+  return { ...(subjects[0] as Subject), title: 'pretender', bench };
+}
 
 test('an executor that takes everything, or words a fault in its own way, is found out', async (t) => {
   const [good, bad] = [fillEnd(1, 0), fillEnd(1, HEAP_ELEMENTS)];
-  const idle = { recordCount: 1, run: async () => {} };
-  const lenient = pretending(() => idle);
-  const wordy = pretending(() => {
+  const idle = { recordCount: 1, run: async () => {}, profile: async () => new Float64Array(1) };
+  const lenient = pretending(async () => idle);
+  const wordy = pretending(async () => {
     throw new MalformedProgramError('no');
   });
   t.is(await offer(lenient, good), undefined);

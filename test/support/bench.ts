@@ -1,5 +1,5 @@
 /** Runs one case on one backend and reports every write where nothing may be written. */
-import type { Backend, Executor, Heap } from '../../src/backends/executor.js';
+import type { Backend, Executor, Result } from '../../src/backends/executor.js';
 import { referenceBackend } from '../../src/backends/reference.js';
 import { encode } from '../../src/program/encode.js';
 import { type Case, isOutput, operandsOf, type Values } from './case.js';
@@ -8,15 +8,14 @@ import { describeElement, HEAP_ELEMENTS, type Layout, type LayoutKind, layOut, t
 /** A quiet NaN with a payload: around operands it shows writes, inside it shows reads of what was there before. */
 const CANARY = 0x7fc0dead;
 
-/** A heap and an executor of a backend. One is enough for all cases: they run one after the other. */
+/** An executor of a backend with memory for the suites. One is enough for all cases: they run one after the other. */
 export class Bench {
-  readonly heap: Heap;
   readonly executor: Executor;
+  readonly ready: Promise<void>;
 
   constructor(backend: Backend) {
-    this.heap = backend.createHeap();
-    this.heap.grow(HEAP_ELEMENTS);
-    this.executor = backend.attach(this.heap);
+    this.executor = backend.createExecutor();
+    this.ready = this.executor.grow(HEAP_ELEMENTS);
   }
 }
 
@@ -36,52 +35,56 @@ export async function runCase(bench: Bench, testCase: Case, inputs: Values, kind
   const operands = operandsOf(testCase);
   const layout = layOut(kind, operands, turnOf(testCase));
   const { start, end, offsets } = layout;
-  const offsetOf = (name: string): number => offsets[name] as number;
+  const placeOf = (name: string): number => (offsets[name] as number) - start;
 
-  const program = bench.executor.load(wordsOf(testCase, offsets), HEAP_ELEMENTS);
-  const { floats, ints } = bench.heap.views();
-  ints.fill(CANARY, start, end);
+  const before = new Int32Array(end - start).fill(CANARY);
+  const floats = new Float32Array(before.buffer);
   for (const { name, spec } of operands) {
     const values = inputs.get(name);
-    if (values !== undefined) (spec.type === 'i32' ? ints : floats).set(values, offsetOf(name));
+    if (values !== undefined) (spec.type === 'i32' ? before : floats).set(values, placeOf(name));
   }
-  const before = ints.slice(start, end);
+  const { executor, ready } = bench;
+  await ready;
+  const program = await executor.load(wordsOf(testCase, offsets), HEAP_ELEMENTS);
+  await executor.write(start, 'i32', before);
   await program.run();
+  const after = (await executor.read(start, 'i32', end - start)) as Int32Array;
 
-  const after = bench.heap.views();
   const mayChange = writable(layout, operands);
   const strayWrites: string[] = [];
   for (let index = 0; index < before.length; index++) {
-    if (mayChange[index] || before[index] === after.ints[start + index]) continue;
+    if (mayChange[index] || before[index] === after[index]) continue;
     strayWrites.push(`wrote ${describeElement(start + index, layout, operands)} (${kind})`);
   }
-  const outputs = operands.filter(isOutput);
-  const sliced = <V>(slice: (from: number, to: number) => V): Map<string, V> =>
-    new Map(outputs.map(({ name, extent }) => [name, slice(offsetOf(name), offsetOf(name) + extent)]));
-  return {
-    values: sliced((from, to) => Float64Array.from(after.floats.subarray(from, to))),
-    bits: sliced((from, to) => Int32Array.from(after.ints.subarray(from, to))),
-    strayWrites,
-  };
+  const bits = new Map(
+    operands
+      .filter(isOutput)
+      .map(({ name, extent }) => [name, after.slice(placeOf(name), placeOf(name) + extent)] as const),
+  );
+  const values = [...bits].map(([name, its]) => [name, Float64Array.from(new Float32Array(its.buffer))] as const);
+  return { values: new Map(values), bits, strayWrites };
 }
 
-const float64 = referenceBackend({ isa: 'float64' });
-const float64Heap = float64.createHeap();
-float64Heap.grow(HEAP_ELEMENTS);
-const float64Executor = float64.attach(float64Heap);
+const float64 = new Bench(referenceBackend({ isa: 'float64' }));
 
 /** What the float64 reference makes of a case: the numbers that every backend is compared with. */
 export async function reference(testCase: Case, inputs: Values): Promise<Values> {
   const operands = operandsOf(testCase);
   const { offsets, start, end } = layOut('misaligned', operands, turnOf(testCase));
-  const { floats } = float64Heap.views();
-  floats.fill(Number.NaN, start, end);
-  for (const [name, values] of inputs) floats.set(values, offsets[name] as number);
-  await float64Executor.load(wordsOf(testCase, offsets), HEAP_ELEMENTS).run();
+  const before = new Float64Array(end - start).fill(Number.NaN);
+  for (const [name, values] of inputs) before.set(values, (offsets[name] as number) - start);
+  const { executor, ready } = float64;
+  // Cases may be asked for at the same time: all of it is sent down at once, so that nothing comes in between.
+  const [, program] = await Promise.all([ready, executor.load(wordsOf(testCase, offsets), HEAP_ELEMENTS)]);
+  const [, , after] = await Promise.all([
+    executor.write(start, 'f32', before),
+    program.run(),
+    executor.read(start, 'f32', end - start) as Promise<Result>,
+  ]);
   return new Map(
     operands.filter(isOutput).map(({ name, extent }) => {
-      const from = offsets[name] as number;
-      return [name, Float64Array.from(floats.subarray(from, from + extent))];
+      const from = (offsets[name] as number) - start;
+      return [name, Float64Array.from(after.subarray(from, from + extent))];
     }),
   );
 }

@@ -1,5 +1,5 @@
 /** Places operands in a heap so that an executor that strays is noticed. */
-import { RESERVED_ELEMENTS } from '../../src/backends/heap.js';
+import { RESERVED_ELEMENTS } from '../../src/backends/executor.js';
 import type { Case, OperandOf } from './case.js';
 
 /** Elements that programs of the suites may touch: whole pages, so that the last one ends where the memory ends. */

@@ -2,7 +2,7 @@
 import type { AnyCall, Call } from '../../program/encode.js';
 import { evaluate } from '../../program/expression.js';
 import { type InstructionName, type OperandSpec, specOf } from '../../program/instructions.js';
-import type { HeapViews } from '../executor.js';
+import type { HeapViews } from '../heap.js';
 
 /** Where an operand lies: its first element and one stride per axis, in elements. */
 interface Placement {
