@@ -2,13 +2,14 @@
   "variables": {
     # node-gyp rebuild -- -Dseqgrad_replay=1 also builds build/Release/replay.
     "seqgrad_replay%": 0,
+    "executor": ["native/executor.cc", "native/team.cc", "native/pool.cc", "native/isa/isa.cc"],
     "conditions": [
       ["target_arch=='x64'", {"kernels": ["kernels_sse2", "kernels_avx2", "kernels_avx512"]}, {"kernels": []}]
     ]
   },
   "target_defaults": {
     "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-    "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS"],
+    "defines": ["NAPI_VERSION=8", "NAPI_DISABLE_CPP_EXCEPTIONS", "NODE_API_SWALLOW_UNTHROWABLE_EXCEPTIONS"],
     # Only S::fma may fuse a multiplication with an addition.
     "cflags": ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-Wall", "-Wextra"],
     "cflags!": ["-fno-omit-frame-pointer"],
@@ -44,7 +45,8 @@
         {
           "target_name": "replay",
           "type": "executable",
-          "sources": ["native/replay.cc", "native/executor.cc", "native/isa/isa.cc"],
+          "sources": ["native/replay.cc", "<@(executor)"],
+          "cflags_cc!": ["-fno-exceptions"],
           "dependencies": ["<@(kernels)"]
         }
       ]
@@ -53,7 +55,12 @@
   "targets": [
     {
       "target_name": "seqgrad",
-      "sources": ["native/addon.cc", "native/executor.cc", "native/isa/isa.cc"],
+      "sources": [
+        "native/addon.cc", "native/addon/arguments.cc", "native/addon/program.cc", "native/addon/thread.cc",
+        "native/barrier.cc", "native/engine-thread.cc", "<@(executor)"
+      ],
+      # The system's refusal of a thread comes as an exception.
+      "cflags_cc!": ["-fno-exceptions"],
       "dependencies": ["<@(kernels)"]
     }
   ]

@@ -1,8 +1,7 @@
 #include "executor.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <cstring>
+#include <chrono>
 #include <new>
 
 #include "float-environment.h"
@@ -20,6 +19,8 @@ const char* describe(RunError error) {
       return "Expected a range of records within the program but received another";
     case RunError::memory:
       return "Expected memory for the workspace of the program but there is none";
+    case RunError::cancelled:
+      return "Expected the program to run to its end but its engine was closed";
   }
   return "";
 }
@@ -35,8 +36,6 @@ std::unique_ptr<Program> Program::create(const int32_t* words, size_t count, con
   program->numerics_ = numerics;
   return program;
 }
-
-Program::~Program() { std::free(workspace_); }
 
 ProgramFault Program::check(double heapElements) {
   checkedElements_ = -1;
@@ -74,29 +73,31 @@ ProgramFault Program::findFault(double heapElements) {
   }
   if (at != count_) return is(Fault::length, records, 0);
 
-  if (workspaceElements > workspaceElements_) {
-    std::free(workspace_);
-    workspace_ = nullptr;
-  }
-  workspaceElements_ = std::max(workspaceElements, workspaceElements_);
+  workspaceElements_ = workspaceElements;
   records_ = records;
   return is(Fault::none, 0, 0);
 }
 
-RunError Program::run(float* heap, double heapElements, int32_t first, int32_t last) {
+RunError Program::run(float* heap, double heapElements, int32_t first, int32_t last, Team& team,
+                      double* milliseconds) const {
   if (!(checkedElements_ >= 0) || !(heapElements >= checkedElements_)) return RunError::unchecked;
   if (first < 0 || first > last || last > records_) return RunError::records;
-  if (workspace_ == nullptr && workspaceElements_ > 0) {
-    constexpr double LINE = 64, MOST = 0x1p46;
-    const double bytes = workspaceElements_ * sizeof(float);
-    if (!(bytes < MOST)) return RunError::memory;
-    workspace_ = static_cast<float*>(std::aligned_alloc(64, (static_cast<size_t>(bytes / LINE) + 1) * 64));
-    if (workspace_ == nullptr) return RunError::memory;
+  Context context{team, nullptr};
+  if (workspaceElements_ > 0) {
+    context.workspace = team.workspace(workspaceElements_);
+    if (context.workspace == nullptr) return RunError::memory;
   }
   const FloatEnvironment environment(numerics_ == Numerics::fast);
-  Context context{team_, workspace_};
-  for (int32_t record = first; record < last; record++) dispatch_(words_.get() + starts_[record], heap, context);
-  return RunError::none;
+  using Clock = std::chrono::steady_clock;
+  auto start = milliseconds == nullptr ? Clock::time_point() : Clock::now();
+  for (int32_t record = first; record < last && !team.isCancelled(); record++) {
+    dispatch_(words_.get() + starts_[record], heap, context);
+    if (milliseconds == nullptr) continue;
+    const auto end = Clock::now();
+    milliseconds[record - first] = std::chrono::duration<double, std::milli>(end - start).count();
+    start = end;
+  }
+  return team.isCancelled() ? RunError::cancelled : RunError::none;
 }
 
 }  // namespace seqgrad

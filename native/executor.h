@@ -14,7 +14,7 @@ struct ProgramFault {
   int32_t item;
 };
 
-enum class RunError { none, unchecked, records, memory };
+enum class RunError { none, unchecked, records, memory, cancelled };
 
 /// What is wrong with a run, in words.
 const char* describe(RunError error);
@@ -25,7 +25,6 @@ class Program {
 
   /// Copies the words, so that what was checked is what runs. Null if there is no memory for them.
   static std::unique_ptr<Program> create(const int32_t* words, size_t count, const Isa& isa, Numerics numerics);
-  ~Program();
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
@@ -34,8 +33,11 @@ class Program {
 
   int32_t recordCount() const { return records_; }
 
-  /// Runs the records first … last − 1 on a heap of at least as many elements as were checked.
-  RunError run(float* heap, double heapElements, int32_t first, int32_t last);
+  /// Runs the records first … last − 1 on a heap of at least as many elements as were checked. Several teams may run
+  /// one program at the same time, each on its own heap. `milliseconds`, if given, has a place for each of these
+  /// records.
+  RunError run(float* heap, double heapElements, int32_t first, int32_t last, Team& team,
+               double* milliseconds = nullptr) const;
 
  private:
   Program() = default;
@@ -47,10 +49,8 @@ class Program {
   int32_t records_ = 0;
   double checkedElements_ = -1;
   double workspaceElements_ = 0;
-  float* workspace_ = nullptr;
   Dispatch dispatch_ = nullptr;
   Numerics numerics_ = Numerics::fast;
-  Team team_;
 };
 
 }  // namespace seqgrad

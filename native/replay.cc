@@ -53,8 +53,9 @@ int main(int argumentCount, char** arguments) {
     std::fprintf(stderr, "fault %d in record %d, item %d\n", fault.fault, fault.record, fault.item);
     return 1;
   }
+  seqgrad::Team team(1);
   const seqgrad::RunError error =
-      program->run(heap.data(), static_cast<double>(heap.size()), 0, program->recordCount());
+      program->run(heap.data(), static_cast<double>(heap.size()), 0, program->recordCount(), team);
   if (error != seqgrad::RunError::none) {
     std::fprintf(stderr, "%s\n", seqgrad::describe(error));
     return 1;
