@@ -3,6 +3,7 @@ import { dispatch } from './generated/dispatch';
 import { checkRecord, Fault, FINGERPRINT, HEADER_WORDS, recordWords, workspaceElements } from './generated/instructions';
 
 export { multiplyAdds, ROUND_FLOPS } from './peak';
+export { barrier, help, laneCount, setLanes, shared, stop } from './team';
 
 /** Of the instruction list this module was built from. */
 export function contract(): i32 { return FINGERPRINT; }

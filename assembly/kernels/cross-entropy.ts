@@ -3,17 +3,26 @@ import { SoftmaxCrossEntropy } from '../generated/instructions';
 import { loadLanes, maskOf, splat, storeLanes, sumOf16 } from '../simd/lanes';
 import * as math from '../simd/math';
 import { fillRow } from '../simd/rows';
+import { parallel } from '../team';
+import { ceilDiv, COMPUTED, rowsOf } from '../tickets';
 
 /** A label with this value takes no part in loss and gradient. */
 const IGNORED: i32 = -100;
 
 /** logits [N, V], labels [N] → rowLoss [N], dLogits [N, V]. Rows are independent of each other. */
 export function softmaxCrossEntropy(r: SoftmaxCrossEntropy): void {
-  const N = r.N, V = r.V;
-  const rowBytes = <usize>V << 2;
+  parallel(ceilDiv(r.N, rowsOf(COMPUTED, r.V)), rowsTicket, changetype<usize>(r));
+}
+
+function rowsTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<SoftmaxCrossEntropy>(record);
+  const V = r.V, rowBytes = <usize>V << 2;
+  const rows = rowsOf(COMPUTED, V), first = ticket * rows, end = min(r.N, first + rows);
   const w: f32 = 1 / load<f32>(r.denominator);
-  let label = r.labels, x = r.logits, dx = r.dLogits, loss = r.rowLoss;
-  for (let i = 0; i < N; i++, label += 4, loss += 4, x += rowBytes) {
+  let label = r.labels + (<usize>first << 2), loss = r.rowLoss + (<usize>first << 2);
+  let x = r.logits + <usize>first * rowBytes, dx = r.dLogits;
+  if (dx) dx += <usize>first * rowBytes;
+  for (let i = first; i < end; i++, label += 4, loss += 4, x += rowBytes) {
     store<f32>(loss, row(V, x, load<i32>(label), w, dx));
     if (dx) dx += rowBytes;
   }

@@ -1,20 +1,37 @@
-/** Functions of each element. Every loop counts the elements `left`; the last vector may be partial. */
+/** Functions of each element. Every loop counts the elements `left` of its ticket; the last vector may be partial. */
 import {
   Add, Mul, Relu, ReluBackward, Scale, ScaleBy, Sigmoid, SigmoidBackward, Tanh, TanhBackward,
 } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
+import { parallel, Work } from '../team';
+import { ceilDiv, COMPUTED, STREAMED } from '../tickets';
 
-export function add(r: Add): void {
-  let a = r.a, b = r.b, y = r.y;
-  for (let left = r.n; left > 0; left -= 4, a += 16, b += 16, y += 16) {
+/** Shares the n elements of a record out, `each` to a ticket. */
+@inline function share<Record>(r: Record, each: i32, work: Work): void {
+  parallel(ceilDiv(r.n, each), work, changetype<usize>(r));
+}
+
+/** Elements of a ticket, the last one of which may have fewer. */
+@inline function leftOf(n: i32, each: i32, ticket: i32): i32 { return min(each, n - ticket * each); }
+@inline function bytesBefore(each: i32, ticket: i32): usize { return <usize>(ticket * each) << 2; }
+
+export function add(r: Add): void { share(r, STREAMED, addTicket); }
+
+function addTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Add>(record), from = bytesBefore(STREAMED, ticket);
+  let a = r.a + from, b = r.b + from, y = r.y + from;
+  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, a += 16, b += 16, y += 16) {
     storeLanes(y, f32x4.add(loadLanes(a, left), loadLanes(b, left)), left);
   }
 }
 
-export function mul(r: Mul): void {
-  let a = r.a, b = r.b, y = r.y;
-  for (let left = r.n; left > 0; left -= 4, a += 16, b += 16, y += 16) {
+export function mul(r: Mul): void { share(r, STREAMED, mulTicket); }
+
+function mulTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Mul>(record), from = bytesBefore(STREAMED, ticket);
+  let a = r.a + from, b = r.b + from, y = r.y + from;
+  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, a += 16, b += 16, y += 16) {
     storeLanes(y, f32x4.mul(loadLanes(a, left), loadLanes(b, left)), left);
   }
 }
@@ -23,50 +40,82 @@ function scaled(n: i32, x: usize, y: usize, factor: v128): void {
   for (let left = n; left > 0; left -= 4, x += 16, y += 16) storeLanes(y, f32x4.mul(factor, loadLanes(x, left)), left);
 }
 
-export function scale(r: Scale): void { scaled(r.n, r.x, r.y, splat(r.factor)); }
+export function scale(r: Scale): void { share(r, STREAMED, scaleTicket); }
 
-export function scaleBy(r: ScaleBy): void { scaled(r.n, r.x, r.y, v128.load32_splat(r.factor)); }
-
-export function sigmoid(r: Sigmoid): void {
-  let x = r.x, y = r.y;
-  for (let left = r.n; left > 0; left -= 4, x += 16, y += 16) storeLanes(y, math.sigmoid(loadLanes(x, left)), left);
+function scaleTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Scale>(record), from = bytesBefore(STREAMED, ticket);
+  scaled(leftOf(r.n, STREAMED, ticket), r.x + from, r.y + from, splat(r.factor));
 }
 
-export function sigmoidBackward(r: SigmoidBackward): void {
-  let y = r.y, dy = r.dy, dx = r.dx;
-  for (let left = r.n; left > 0; left -= 4, y += 16, dy += 16, dx += 16) {
+export function scaleBy(r: ScaleBy): void { share(r, STREAMED, scaleByTicket); }
+
+function scaleByTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<ScaleBy>(record), from = bytesBefore(STREAMED, ticket);
+  scaled(leftOf(r.n, STREAMED, ticket), r.x + from, r.y + from, v128.load32_splat(r.factor));
+}
+
+export function sigmoid(r: Sigmoid): void { share(r, COMPUTED, sigmoidTicket); }
+
+function sigmoidTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Sigmoid>(record), from = bytesBefore(COMPUTED, ticket);
+  let x = r.x + from, y = r.y + from;
+  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, y += 16) {
+    storeLanes(y, math.sigmoid(loadLanes(x, left)), left);
+  }
+}
+
+export function sigmoidBackward(r: SigmoidBackward): void { share(r, STREAMED, sigmoidBackwardTicket); }
+
+function sigmoidBackwardTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<SigmoidBackward>(record), from = bytesBefore(STREAMED, ticket);
+  let y = r.y + from, dy = r.dy + from, dx = r.dx + from;
+  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, y += 16, dy += 16, dx += 16) {
     const value = loadLanes(y, left);
     const slope = fma(f32x4.neg(value), value, value);
     storeLanes(dx, f32x4.mul(loadLanes(dy, left), slope), left);
   }
 }
 
-export function tanh(r: Tanh): void {
-  let x = r.x, y = r.y;
-  for (let left = r.n; left > 0; left -= 4, x += 16, y += 16) storeLanes(y, math.tanh(loadLanes(x, left)), left);
+export function tanh(r: Tanh): void { share(r, COMPUTED, tanhTicket); }
+
+function tanhTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Tanh>(record), from = bytesBefore(COMPUTED, ticket);
+  let x = r.x + from, y = r.y + from;
+  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, y += 16) {
+    storeLanes(y, math.tanh(loadLanes(x, left)), left);
+  }
 }
 
-export function tanhBackward(r: TanhBackward): void {
-  let y = r.y, dy = r.dy, dx = r.dx;
-  for (let left = r.n; left > 0; left -= 4, y += 16, dy += 16, dx += 16) {
+export function tanhBackward(r: TanhBackward): void { share(r, STREAMED, tanhBackwardTicket); }
+
+function tanhBackwardTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<TanhBackward>(record), from = bytesBefore(STREAMED, ticket);
+  let y = r.y + from, dy = r.dy + from, dx = r.dx + from;
+  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, y += 16, dy += 16, dx += 16) {
     const value = loadLanes(y, left);
     const slope = fma(f32x4.neg(value), value, splat(1));
     storeLanes(dx, f32x4.mul(loadLanes(dy, left), slope), left);
   }
 }
 
+export function relu(r: Relu): void { share(r, STREAMED, reluTicket); }
+
 /** Clears the lanes that are ≤ 0, to +0; NaN is not ≤ 0 and stays. */
-export function relu(r: Relu): void {
-  let x = r.x, y = r.y;
-  for (let left = r.n; left > 0; left -= 4, x += 16, y += 16) {
+function reluTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Relu>(record), from = bytesBefore(STREAMED, ticket);
+  let x = r.x + from, y = r.y + from;
+  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, x += 16, y += 16) {
     const value = loadLanes(x, left);
     storeLanes(y, v128.andnot(value, f32x4.le(value, splat(0))), left);
   }
 }
 
-export function reluBackward(r: ReluBackward): void {
-  let y = r.y, dy = r.dy, dx = r.dx;
-  for (let left = r.n; left > 0; left -= 4, y += 16, dy += 16, dx += 16) {
+export function reluBackward(r: ReluBackward): void { share(r, STREAMED, reluBackwardTicket); }
+
+function reluBackwardTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<ReluBackward>(record), from = bytesBefore(STREAMED, ticket);
+  let y = r.y + from, dy = r.dy + from, dx = r.dx + from;
+  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, y += 16, dy += 16, dx += 16) {
     storeLanes(dx, v128.and(loadLanes(dy, left), f32x4.gt(loadLanes(y, left), splat(0))), left);
   }
 }

@@ -1,6 +1,7 @@
 /**
  * An LSTM layer over a sequence. The recurrent weight is packed once and serves every step; the gates are computed where the tile
- * has just left its sums. Rows of the batch are independent over the whole sequence: a block of them is a ticket.
+ * has just left its sums. Rows of the batch are independent over the whole sequence: some of them are a ticket. Where they are too
+ * few for that, units are shared out, step by step.
  * Equations and order of sums: the instruction list. Gates are i, f, g, o, each H wide.
  */
 import { LstmBackward, LstmForward } from '../generated/instructions';
@@ -8,20 +9,49 @@ import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
 import { packLanes } from '../simd/pack';
 import { copyOrZero, copyRow, fillRow } from '../simd/rows';
-import { rowTile, TILE_COLUMNS, TILE_ROWS, tile } from '../simd/tile';
+import { rowTile, TILE_COLUMNS, TILE_ROW_BYTES, TILE_ROWS, tile, ZEROS } from '../simd/tile';
+import { laneScratch, lanes, parallel } from '../team';
+import { ceilDiv, rowsOf, STREAMED } from '../tickets';
 
+/** Most rows of a ticket. */
 const TICKET_ROWS: i32 = 32;
+/** Units of a ticket that has all rows, for one step. */
+const TICKET_UNITS: i32 = 32;
+/** Multiplications of a step that is worth sharing. */
+const LEAST_SHARED: i64 = 1 << 16;
 
 /** Units of a group: a cache line of each gate. A group is four times four units, whose sums are rows of i f g o. */
 const GROUP: i32 = 16;
 const SUMS_ROW: usize = 64;
-const SUMS_QUARTER: usize = <usize>TICKET_ROWS * SUMS_ROW;
 
-/** Parts of the workspace: zeros, the sums of a ticket's rows for a group, the weight, and the rows that a ticket packs. */
-const SUMS: usize = 128;
-const WEIGHT: usize = SUMS + 4 * SUMS_QUARTER;
+/**
+ * The workspace: the step under way where units are shared out, the packed weight, and for every row of the batch, in tiles, room for
+ * its packed gates and the sums of a group.
+ */
+const WEIGHT: usize = 64;
+@inline function weightBytes(H: i32): usize { return <usize>ceilDiv(H, TILE_COLUMNS) * TILE_COLUMNS * H * 4 << 2; }
+@inline function rowsAt(workspace: usize, H: i32, first: i32): usize {
+  return workspace + WEIGHT + weightBytes(H) + <usize>first * ((<usize>H << 4) + SUMS_ROW * 4);
+}
 
-@inline function ceilDiv(n: i32, size: i32): i32 { return n / size + i32(n % size > 0); }
+/** Bytes of a quarter of a group's sums for `count` rows. */
+@inline function quarterOf(count: i32): usize { return <usize>ceilDiv(count, TILE_ROWS) * TILE_ROWS * SUMS_ROW; }
+
+/** Whole tiles of rows for each ticket, two tickets for each lane if there are enough. */
+@inline function rowsOfTicket(B: i32): i32 {
+  if (lanes() == 1) return TICKET_ROWS;
+  return min(max(B / (2 * lanes()) / TILE_ROWS * TILE_ROWS, TILE_ROWS), TICKET_ROWS);
+}
+
+/** Whether to share out units: where more than a quarter of the lanes would have no rows, and a step is worth a round of tickets. */
+@inline function sharesUnits(B: i32, H: i32): bool {
+  if (lanes() == 1 || H <= TICKET_UNITS || <i64>B * H * H * 4 < LEAST_SHARED) return false;
+  const turns = ceilDiv(ceilDiv(B, TILE_ROWS), lanes());
+  return <i64>B * 4 < <i64>turns * lanes() * TILE_ROWS * 3;
+}
+
+/** Units that one ticket packs the weight of: whole strips. */
+@inline function packedUnits(H: i32): i32 { return ceilDiv(rowsOf(STREAMED / 4, H), TILE_COLUMNS) * TILE_COLUMNS; }
 
 @inline function isActive(lengths: usize, b: i32, t: i32): bool {
   return !lengths || t < load<i32>(lengths + (<usize>b << 2));
@@ -35,31 +65,36 @@ function packRows(to: usize, matrix: usize, first: i32, end: i32, columns: i32):
   }
 }
 
-@inline function clearZeros(workspace: usize): void {
-  v128.store(workspace, splat(0));
-  v128.store(workspace, splat(0), 16);
-}
-
 // Forward
 
 /** xGates [T, B, 4H], weightHh [4H, H] → hidden, cell [T+1, B, H], gates [T, B, 4H], tanhCell [T, B, H]. */
 export function lstmForward(r: LstmForward, workspace: usize): void {
-  const B = r.B, H = r.H;
-  clearZeros(workspace);
-  packUnits(workspace + WEIGHT, r.weightHh, H);
-  const rows = workspace + WEIGHT + (<usize>ceilDiv(H, 4) * 16 * H << 2);
-  for (let first = 0; first < B; first += TICKET_ROWS) {
-    lstmForwardTicket(r, workspace, rows, first, min(first + TICKET_ROWS, B));
+  const T = r.T, B = r.B, H = r.H;
+  if (B == 0 || H == 0) return;
+  parallel(ceilDiv(H, packedUnits(H)), packForwardTicket, changetype<usize>(r), workspace);
+  if (!sharesUnits(B, H)) {
+    parallel(ceilDiv(B, rowsOfTicket(B)), forwardRowsTicket, changetype<usize>(r), workspace);
+    return;
+  }
+  initialStates(r, 0, B);
+  for (let step = 0; step < T; step++) {
+    const t = r.reverse ? T - 1 - step : step;
+    store<i32>(workspace, t);
+    if (B > 1) packRows(rowsAt(workspace, H, 0), stateBefore(r, t), 0, B, H);
+    parallel(ceilDiv(H, TICKET_UNITS), forwardUnitsTicket, changetype<usize>(r), workspace);
   }
 }
 
 /** weightHh [4, H, H] → for every four units, two strips [H][8]: i and f, then g and o. */
-function packUnits(to: usize, weightHh: usize, H: i32): void {
+function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<LstmForward>(record), H = r.H;
   const rowBytes = <usize>H << 2;
   const gateBytes = rowBytes * H;
   const stripBytes = rowBytes * TILE_COLUMNS;
-  for (let unit = 0; unit < H; unit += 4, to += stripBytes * 2) {
-    const from = weightHh + <usize>unit * rowBytes;
+  const first = ticket * packedUnits(H), end = min(H, first + packedUnits(H));
+  let to = workspace + WEIGHT + <usize>(first >> 2) * stripBytes * 2;
+  for (let unit = first; unit < end; unit += 4, to += stripBytes * 2) {
+    const from = r.weightHh + <usize>unit * rowBytes;
     packLanes(to, 32, from, rowBytes, 4, H - unit, H);
     packLanes(to + 16, 32, from + gateBytes, rowBytes, 4, H - unit, H);
     packLanes(to + stripBytes, 32, from + gateBytes * 2, rowBytes, 4, H - unit, H);
@@ -67,49 +102,76 @@ function packUnits(to: usize, weightHh: usize, H: i32): void {
   }
 }
 
-function lstmForwardTicket(r: LstmForward, workspace: usize, rows: usize, first: i32, end: i32): void {
-  const T = r.T, B = r.B, H = r.H, reverse = r.reverse != 0;
-  const stateBytes = <usize>B * H << 2, rowBytes = <usize>H << 2;
-  const start: usize = reverse ? <usize>T * stateBytes : 0;
+function initialStates(r: LstmForward, first: i32, end: i32): void {
+  const rowBytes = <usize>r.H << 2;
+  const start: usize = r.reverse ? <usize>r.T * r.B * rowBytes : 0;
   for (let b = first; b < end; b++) {
     const at = <usize>b * rowBytes;
-    copyOrZero(H, r.h0 ? r.h0 + at : 0, r.hidden + start + at);
-    copyOrZero(H, r.c0 ? r.c0 + at : 0, r.cell + start + at);
+    copyOrZero(r.H, r.h0 ? r.h0 + at : 0, r.hidden + start + at);
+    copyOrZero(r.H, r.c0 ? r.c0 + at : 0, r.cell + start + at);
   }
+}
+
+/** The hidden states that step t begins with. */
+@inline function stateBefore(r: LstmForward, t: i32): usize {
+  return r.hidden + (<usize>(r.reverse ? t + 1 : t) * r.B * r.H << 2);
+}
+
+/** All steps of some rows. */
+function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<LstmForward>(record);
+  const T = r.T, H = r.H;
+  const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
+  const sums = rowsAt(workspace, H, first), rows = sums + quarterOf(end - first) * 4;
+  initialStates(r, first, end);
   for (let step = 0; step < T; step++) {
-    const t = reverse ? T - 1 - step : step;
-    const before = <usize>(reverse ? t + 1 : t) * stateBytes;
-    const after = <usize>(reverse ? t : t + 1) * stateBytes;
-    packRows(rows, r.hidden + before, first, end, H);
-    stepForward(r, workspace, rows, first, end, t, before, after);
+    const t = r.reverse ? T - 1 - step : step;
+    if (end - first > 1) packRows(rows, stateBefore(r, t), first, end, H);
+    stepForward(r, workspace + WEIGHT, rows, sums, first, end, 0, H, t);
   }
 }
 
-/** A group of units at a time: four units' part of the weight stays in L1 for all rows, and every line of the gates is used whole. */
+/** One step of all rows for some units. */
+function forwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<LstmForward>(record);
+  const B = r.B, H = r.H, t = load<i32>(workspace);
+  const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
+  const rows = rowsAt(workspace, H, 0);
+  const sums = rows + <usize>ceilDiv(B, TILE_ROWS) * TILE_ROWS * (<usize>H << 2) + quarterOf(B) * 4 * ticket;
+  stepForward(r, workspace + WEIGHT, rows, sums, 0, B, unit, end, t);
+}
+
+/**
+ * Step t of the rows `first` … `end` − 1, packed at `rows`, for units `unit` … `lastUnit` − 1. A group of units at a time: four units'
+ * part of the weight stays in L1 for all rows, and every line of the gates is used whole.
+ */
 function stepForward(
-  r: LstmForward, workspace: usize, rows: usize, first: i32, end: i32, t: i32, before: usize, after: usize,
+  r: LstmForward, weight: usize, rows: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
 ): void {
-  const H = r.H;
-  for (let unit = 0; unit < H; unit += GROUP) {
-    multiplyGroup(H, workspace, rows, unit, min(unit + GROUP, H), end - first);
-    if (H - unit >= GROUP) activateGroup(r, workspace + SUMS, first, end, unit, t, before, after);
-    else activate(r, workspace + SUMS, first, end, unit, H - unit, false, t, before, after);
+  const stateBytes = <usize>r.B * r.H << 2, reverse = r.reverse != 0;
+  const before = <usize>(reverse ? t + 1 : t) * stateBytes, after = <usize>(reverse ? t : t + 1) * stateBytes;
+  const lastRow = r.hidden + before + (<usize>(end - 1) * r.H << 2), quarter = quarterOf(end - first);
+  for (; unit < lastUnit; unit += GROUP) {
+    multiplyGroup(r.H, weight, rows, lastRow, sums, quarter, unit, min(unit + GROUP, lastUnit), end - first);
+    if (lastUnit - unit >= GROUP) activateGroup(r, sums, quarter, first, end, unit, t, before, after);
+    else activate(r, sums, quarter, first, end, unit, lastUnit - unit, false, t, before, after);
   }
 }
 
-/** The sums of units `unit` … `lastUnit` − 1 for `count` packed rows. */
-function multiplyGroup(H: i32, workspace: usize, rows: usize, unit: i32, lastUnit: i32, count: i32): void {
+/** The sums of units `unit` … `lastUnit` − 1 for `count` packed rows, of which the last is needed unpacked as well. */
+function multiplyGroup(
+  H: i32, weight: usize, rows: usize, lastRow: usize, sums: usize, quarter: usize, unit: i32, lastUnit: i32, count: i32,
+): void {
   const tileBytes = <usize>H * TILE_ROWS << 2, stripBytes = <usize>H * TILE_COLUMNS << 2;
-  let weight = workspace + WEIGHT + <usize>(unit >> 2) * stripBytes * 2;
-  let quarter = workspace + SUMS;
-  for (; unit < lastUnit; unit += 4, weight += stripBytes * 2, quarter += SUMS_QUARTER) {
-    let hidden = rows, sums = quarter;
-    for (let left = count; left > 0; left -= TILE_ROWS, hidden += tileBytes, sums += SUMS_ROW * TILE_ROWS) {
+  weight += <usize>(unit >> 2) * stripBytes * 2;
+  for (; unit < lastUnit; unit += 4, weight += stripBytes * 2, sums += quarter) {
+    let hidden = rows, to = sums;
+    for (let left = count; left > 0; left -= TILE_ROWS, hidden += tileBytes, to += SUMS_ROW * TILE_ROWS) {
       if (left == 1) {
-        rowTile(H, hidden, weight, weight + stripBytes, sums);
+        rowTile(H, lastRow, weight, weight + stripBytes, to);
       } else {
-        tile(H, hidden, weight, workspace, 0, sums, SUMS_ROW);
-        tile(H, hidden, weight + stripBytes, workspace, 0, sums + 32, SUMS_ROW);
+        tile(H, hidden, weight, ZEROS, 0, to, SUMS_ROW);
+        tile(H, hidden, weight + stripBytes, ZEROS, 0, to + 32, SUMS_ROW);
       }
     }
   }
@@ -120,7 +182,8 @@ function multiplyGroup(H: i32, workspace: usize, rows: usize, unit: i32, lastUni
  * tanh of a cell waits for its gates, and two functions at a time: V8 interleaves what no store separates.
  */
 @inline function activate(
-  r: LstmForward, sums: usize, first: i32, end: i32, unit: i32, units: i32, whole: bool, t: i32, before: usize, after: usize,
+  r: LstmForward, sums: usize, quarter: usize, first: i32, end: i32, unit: i32, units: i32, whole: bool, t: i32, before: usize,
+  after: usize,
 ): void {
   const lengths = r.lengths, stateRow = <usize>r.H << 2, gatesRow = stateRow * 4;
   const inState = <usize>first * stateRow + (<usize>unit << 2);
@@ -130,7 +193,7 @@ function multiplyGroup(H: i32, workspace: usize, rows: usize, unit: i32, lastUni
   for (let b = first; b < end; b++, xRow += gatesRow, gatesOfRow += gatesRow, sums += SUMS_ROW) {
     if (!isActive(lengths, b, t)) continue;
     let x = xRow, gates = gatesOfRow, sum = sums;
-    for (let done = 0; done < units; done += 4, x += 16, gates += 16, sum += SUMS_QUARTER) {
+    for (let done = 0; done < units; done += 4, x += 16, gates += 16, sum += quarter) {
       const left = whole ? 4 : units - done;
       const i = math.sigmoid(f32x4.add(loadLanes(x, left), v128.load(sum)));
       const f = math.sigmoid(f32x4.add(loadLanes(x + stateRow, left), v128.load(sum, 16)));
@@ -170,71 +233,106 @@ function multiplyGroup(H: i32, workspace: usize, rows: usize, unit: i32, lastUni
 
 /** A whole group, in a function of its own, so that no question about `left` remains in its loops. */
 function activateGroup(
-  r: LstmForward, sums: usize, first: i32, end: i32, unit: i32, t: i32, before: usize, after: usize,
+  r: LstmForward, sums: usize, quarter: usize, first: i32, end: i32, unit: i32, t: i32, before: usize, after: usize,
 ): void {
-  activate(r, sums, first, end, unit, GROUP, true, t, before, after);
+  activate(r, sums, quarter, first, end, unit, GROUP, true, t, before, after);
 }
 
 // Backward
 
-/** dHidden [T, B, H], dHLast, dCLast [B, H] → dGates [T, B, 4H], dH0, dC0 [B, H], and the inspected derivatives. */
+/**
+ * dHidden [T, B, H], dHLast, dCLast [B, H] → dGates [T, B, 4H], dH0, dC0 [B, H], and the inspected derivatives. Against the order of
+ * the forward steps; dH0 carries `recurrent`, the gradient that reaches a hidden state from the step after it, and dC0 the product
+ * dc₊₁·f₊₁. Rows that are past their end leave both alone.
+ */
 export function lstmBackward(r: LstmBackward, workspace: usize): void {
-  const B = r.B, H = r.H;
-  clearZeros(workspace);
-  packStates(workspace + WEIGHT, r.weightHh, H);
-  const rows = workspace + WEIGHT + (<usize>ceilDiv(H, TILE_COLUMNS) * TILE_COLUMNS * 4 * H << 2);
-  for (let first = 0; first < B; first += TICKET_ROWS) {
-    lstmBackwardTicket(r, workspace, rows, first, min(first + TICKET_ROWS, B));
+  const T = r.T, B = r.B, H = r.H;
+  if (B == 0 || H == 0) return;
+  parallel(ceilDiv(H, packedUnits(H)), packBackwardTicket, changetype<usize>(r), workspace);
+  if (!sharesUnits(B, H)) {
+    parallel(ceilDiv(B, rowsOfTicket(B)), backwardRowsTicket, changetype<usize>(r), workspace);
+    return;
+  }
+  finalGradients(r, 0, B);
+  for (let step = 0; step <= T; step++) {
+    store<i32>(workspace, step);
+    if (step > 0 && B > 1) packRows(rowsAt(workspace, H, 0), dGatesOf(r, step - 1), 0, B, H * 4);
+    parallel(ceilDiv(H, TICKET_UNITS), backwardUnitsTicket, changetype<usize>(r), workspace);
   }
 }
 
 /** weightHh [4H, H] → for every eight hidden states a strip [4H][8]. */
-function packStates(to: usize, weightHh: usize, H: i32): void {
+function packBackwardTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<LstmBackward>(record), H = r.H;
   const rowBytes = <usize>H << 2;
-  for (let k = 0; k < H; k += TILE_COLUMNS, to += rowBytes * 4 * TILE_COLUMNS) {
-    const from = weightHh + (<usize>k << 2);
+  const first = ticket * packedUnits(H), end = min(H, first + packedUnits(H));
+  let to = workspace + WEIGHT + <usize>first * rowBytes * 4;
+  for (let k = first; k < end; k += TILE_COLUMNS, to += rowBytes * 4 * TILE_COLUMNS) {
+    const from = r.weightHh + (<usize>k << 2);
     packLanes(to, 32, from, 4, rowBytes, H - k, H * 4);
     packLanes(to + 16, 32, from + 16, 4, rowBytes, H - k - 4, H * 4);
   }
 }
 
-/**
- * Against the order of the forward steps. dH0 carries `recurrent`, the gradient that reaches a hidden state from the step after
- * it, and dC0 the product dc₊₁·f₊₁; rows that are past their end leave both alone.
- */
-function lstmBackwardTicket(r: LstmBackward, workspace: usize, rows: usize, first: i32, end: i32): void {
-  const T = r.T, B = r.B, H = r.H, reverse = r.reverse != 0;
-  const rowBytes = <usize>H << 2;
+function finalGradients(r: LstmBackward, first: i32, end: i32): void {
+  const H = r.H;
   for (let b = first; b < end; b++) {
-    const at = <usize>b * rowBytes;
+    const at = <usize>b * H << 2;
     copyOrZero(H, r.dHLast ? r.dHLast + at : 0, r.dH0 + at);
     copyOrZero(H, r.dCLast ? r.dCLast + at : 0, r.dC0 + at);
   }
+}
+
+/** The time of the `step`th step backwards. */
+@inline function timeOf(r: LstmBackward, step: i32): i32 { return r.reverse ? step : r.T - 1 - step; }
+@inline function dGatesOf(r: LstmBackward, step: i32): usize {
+  return r.dGates + (<usize>timeOf(r, step) * r.B * r.H * 4 << 2);
+}
+
+/** All steps of some rows. */
+function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<LstmBackward>(record);
+  const T = r.T, H = r.H;
+  const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
+  const rows = rowsAt(workspace, H, first);
+  finalGradients(r, first, end);
   for (let step = 0; step < T; step++) {
-    const t = reverse ? step : T - 1 - step;
-    for (let b = first; b < end; b++) {
-      if (isActive(r.lengths, b, t)) rowGradients(r, t, b, reverse ? t + 1 : t);
-      else clearGradients(r, t, b);
-    }
-    packRows(rows, r.dGates + (<usize>t * B * H * 4 << 2), first, end, H * 4);
-    if (end - first == 1) rowBackward(r, workspace, rows, first, t);
-    else stepBackward(r, workspace, rows, first, end, t);
+    const t = timeOf(r, step);
+    gradients(r, first, end, 0, H, t);
+    if (end - first > 1) packRows(rows, dGatesOf(r, step), first, end, H * 4);
+    recurrent(r, workspace + WEIGHT, rows, first, end, 0, H, t);
   }
 }
 
-/** dGates and the inspected values of one row of step t; `before` is the index of the state that the step began with. */
-function rowGradients(r: LstmBackward, t: i32, b: i32, before: i32): void {
-  const B = r.B, gateBytes = <usize>r.H << 2;
-  const inState = <usize>b * gateBytes;
+/** One step of all rows for some units: what reaches them from the step before this, then their gradients. */
+function backwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<LstmBackward>(record);
+  const B = r.B, H = r.H, step = load<i32>(workspace);
+  const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
+  if (step > 0) recurrent(r, workspace + WEIGHT, rowsAt(workspace, H, 0), 0, B, unit, end, timeOf(r, step - 1));
+  if (step < r.T) gradients(r, 0, B, unit, end, timeOf(r, step));
+}
+
+function gradients(r: LstmBackward, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  for (let b = first; b < end; b++) {
+    if (isActive(r.lengths, b, t)) rowGradients(r, t, b, r.reverse ? t + 1 : t, unit, lastUnit - unit);
+    else clearGradients(r, t, b, unit, lastUnit - unit);
+  }
+}
+
+/** dGates and the inspected values of `units` units of one row of step t; `before` is the index of the state that the step began with. */
+function rowGradients(r: LstmBackward, t: i32, b: i32, before: i32, unit: i32, units: i32): void {
+  const B = r.B, gateBytes = <usize>r.H << 2, atUnit = <usize>unit << 2;
+  const inState = <usize>b * gateBytes + atUnit;
   const inStep = <usize>t * B * gateBytes + inState;
-  const inGates = inStep * 4;
+  const inGates = (<usize>t * B + b) * gateBytes * 4 + atUnit;
   const hasHidden = r.dHidden != 0, dHiddenTotal = r.dHiddenTotal, dCellTotal = r.dCellTotal, dGateValues = r.dGateValues;
   let gates = r.gates + inGates, dGates = r.dGates + inGates, values = dGateValues + inGates;
   let dHidden = r.dHidden + inStep, tanhCellAt = r.tanhCell + inStep;
   let cellAt = r.cell + <usize>before * B * gateBytes + inState;
   let dH0 = r.dH0 + inState, dC0 = r.dC0 + inState;
   let dHiddenAt = dHiddenTotal + inStep, dCellAt = dCellTotal + inStep;
-  for (let left = r.H; left > 0; left -= 4) {
+  for (let left = units; left > 0; left -= 4) {
     const i = loadLanes(gates, left), f = loadLanes(gates + gateBytes, left);
     const g = loadLanes(gates + gateBytes * 2, left), o = loadLanes(gates + gateBytes * 3, left);
     const tanhCell = loadLanes(tanhCellAt, left);
@@ -265,44 +363,55 @@ function rowGradients(r: LstmBackward, t: i32, b: i32, before: i32): void {
 }
 
 /** A step behind the end of a row's sequence. */
-function clearGradients(r: LstmBackward, t: i32, b: i32): void {
-  const H = r.H;
-  const inStep = (<usize>t * r.B + b) * H << 2;
-  fillRow(H * 4, 0, r.dGates + inStep * 4);
-  if (r.dHiddenTotal) fillRow(H, 0, r.dHiddenTotal + inStep);
-  if (r.dCellTotal) fillRow(H, 0, r.dCellTotal + inStep);
-  if (r.dGateValues) fillRow(H * 4, 0, r.dGateValues + inStep * 4);
+function clearGradients(r: LstmBackward, t: i32, b: i32, unit: i32, units: i32): void {
+  const row = (<usize>t * r.B + b) * r.H, inStep = row + unit << 2;
+  for (let gate = 0; gate < 4; gate++) {
+    const inGates = (row * 4 + <usize>gate * r.H + unit) << 2;
+    fillRow(units, 0, r.dGates + inGates);
+    if (r.dGateValues) fillRow(units, 0, r.dGateValues + inGates);
+  }
+  if (r.dHiddenTotal) fillRow(units, 0, r.dHiddenTotal + inStep);
+  if (r.dCellTotal) fillRow(units, 0, r.dCellTotal + inStep);
 }
 
-/** recurrent = dGates·weightHh for the rows that took the step, into dH0. */
-function stepBackward(r: LstmBackward, workspace: usize, rows: usize, first: i32, end: i32, t: i32): void {
+/** dGates·weightHh of step t for units `unit` … `lastUnit` − 1 of the rows that took the step, into dH0. */
+function recurrent(
+  r: LstmBackward, weight: usize, rows: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
+): void {
+  weight += <usize>unit * r.H * 4 << 2;
+  if (end - first == 1) recurrentRow(r, weight, first, unit, lastUnit, t);
+  else recurrentRows(r, weight, rows, first, end, unit, lastUnit, t);
+}
+
+function recurrentRows(
+  r: LstmBackward, weight: usize, rows: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
+): void {
   const H = r.H, rowBytes = <usize>H << 2, stripBytes = rowBytes * 4 * TILE_COLUMNS;
-  let weight = workspace + WEIGHT;
-  for (let k = 0; k < H; k += TILE_COLUMNS, weight += stripBytes) {
+  const sums = laneScratch();
+  for (let k = unit; k < lastUnit; k += TILE_COLUMNS, weight += stripBytes) {
     let dGates = rows;
     for (let b = first; b < end; b += TILE_ROWS, dGates += rowBytes * 4 * TILE_ROWS) {
       const to = r.dH0 + (<usize>b * H + k << 2);
-      if (areActive(r.lengths, b, end, t) && H - k >= TILE_COLUMNS) {
-        tile(H * 4, dGates, weight, workspace, 0, to, rowBytes);
+      if (areActive(r.lengths, b, end, t) && lastUnit - k >= TILE_COLUMNS) {
+        tile(H * 4, dGates, weight, ZEROS, 0, to, rowBytes);
       } else {
-        tile(H * 4, dGates, weight, workspace, 0, workspace + SUMS, 32);
+        tile(H * 4, dGates, weight, ZEROS, 0, sums, TILE_ROW_BYTES);
         for (let i = 0, count = min(TILE_ROWS, end - b); i < count; i++) {
-          if (isActive(r.lengths, b + i, t)) copyRow(min(TILE_COLUMNS, H - k), workspace + SUMS + <usize>i * 32, to + <usize>i * rowBytes);
+          if (isActive(r.lengths, b + i, t)) copyRow(min(TILE_COLUMNS, lastUnit - k), sums + <usize>i * TILE_ROW_BYTES, to + <usize>i * rowBytes);
         }
       }
     }
   }
 }
 
-/** As {@link stepBackward}, for a ticket of one row. */
-function rowBackward(r: LstmBackward, workspace: usize, dGates: usize, b: i32, t: i32): void {
+/** For a row that is alone. */
+function recurrentRow(r: LstmBackward, weight: usize, b: i32, unit: i32, lastUnit: i32, t: i32): void {
   if (!isActive(r.lengths, b, t)) return;
   const H = r.H, stripBytes = <usize>H * 4 * TILE_COLUMNS << 2;
-  const sums = workspace + SUMS;
-  let weight = workspace + WEIGHT, to = r.dH0 + (<usize>b * H << 2);
-  for (let left = H; left > 0; left -= 16, weight += stripBytes * 2, to += 64) {
-    if (left > TILE_COLUMNS) rowTile(H * 4, dGates, weight, weight + stripBytes, sums);
-    else tile(H * 4, dGates, weight, workspace, 0, sums, SUMS_ROW);
+  const dGates = r.dGates + ((<usize>t * r.B + b) * H * 4 << 2), sums = laneScratch();
+  let to = r.dH0 + (<usize>b * H + unit << 2);
+  for (let left = lastUnit - unit; left > 0; left -= 16, weight += stripBytes * 2, to += 64) {
+    rowTile(H * 4, dGates, weight, left > TILE_COLUMNS ? weight + stripBytes : weight, sums);
     copyRow(min(left, 16), sums, to);
   }
 }

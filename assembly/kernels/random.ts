@@ -3,6 +3,8 @@ import { Dropout, PhiloxNormal, PhiloxUniform } from '../generated/instructions'
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
 import { philox } from '../simd/philox';
+import { parallel, Work } from '../team';
+import { ceilDiv, COMPUTED } from '../tickets';
 
 const TWO_TO_MINUS_24: f32 = 5.9604644775390625e-8;
 
@@ -17,31 +19,46 @@ const TWO_TO_MINUS_24: f32 = 5.9604644775390625e-8;
   return f32x4.mul(f32x4.convert_i32x4_s(upper24(words)), splat(TWO_TO_MINUS_24));
 }
 
-export function dropout(r: Dropout): void {
+/** Blocks of a ticket, four elements each. */
+const BLOCKS: i32 = COMPUTED / 4;
+@inline function share<Record>(r: Record, work: Work): void { parallel(ceilDiv(r.n, COMPUTED), work, changetype<usize>(r)); }
+@inline function leftOf(n: i32, ticket: i32): i32 { return min(COMPUTED, n - ticket * COMPUTED); }
+@inline function bytesBefore(ticket: i32): usize { return <usize>(ticket * COMPUTED) << 2; }
+
+export function dropout(r: Dropout): void { share(r, dropoutTicket); }
+
+function dropoutTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Dropout>(record);
   const random = r.random, stream = r.stream;
   const rate = splat(r.rate), keepScale = splat(r.keepScale);
-  let x = r.x, y = r.y;
-  for (let left = r.n, block = 0; left > 0; left -= 4, block++, x += 16, y += 16) {
+  let x = r.x + bytesBefore(ticket), y = r.y + bytesBefore(ticket);
+  for (let left = leftOf(r.n, ticket), block = ticket * BLOCKS; left > 0; left -= 4, block++, x += 16, y += 16) {
     const keep = f32x4.ge(uniform(wordsOf(random, stream, block)), rate);
     storeLanes(y, v128.and(f32x4.mul(loadLanes(x, left), keepScale), keep), left);
   }
 }
 
-export function philoxUniform(r: PhiloxUniform): void {
+export function philoxUniform(r: PhiloxUniform): void { share(r, philoxUniformTicket); }
+
+function philoxUniformTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<PhiloxUniform>(record);
   const random = r.random, stream = r.stream;
   const low = splat(r.low), range = splat(r.range);
-  let y = r.y;
-  for (let left = r.n, block = 0; left > 0; left -= 4, block++, y += 16) {
+  let y = r.y + bytesBefore(ticket);
+  for (let left = leftOf(r.n, ticket), block = ticket * BLOCKS; left > 0; left -= 4, block++, y += 16) {
     storeLanes(y, fma(uniform(wordsOf(random, stream, block)), range, low), left);
   }
 }
 
+export function philoxNormal(r: PhiloxNormal): void { share(r, philoxNormalTicket); }
+
 /** Box–Muller: words (p, q) give r·cos in the even and r·sin in the odd lane, r = sqrt(−2 ln p), p in (0, 1]. */
-export function philoxNormal(r: PhiloxNormal): void {
+function philoxNormalTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<PhiloxNormal>(record);
   const random = r.random, stream = r.stream;
   const mean = splat(r.mean), deviation = splat(r.deviation);
-  let y = r.y;
-  for (let left = r.n, block = 0; left > 0; left -= 4, block++, y += 16) {
+  let y = r.y + bytesBefore(ticket);
+  for (let left = leftOf(r.n, ticket), block = ticket * BLOCKS; left > 0; left -= 4, block++, y += 16) {
     const words = wordsOf(random, stream, block);
     const first = upper24(v128.shuffle<i32>(words, words, 0, 0, 2, 2));
     const p = f32x4.mul(f32x4.convert_i32x4_s(i32x4.add(first, i32x4.splat(1))), splat(TWO_TO_MINUS_24));

@@ -1,32 +1,49 @@
 /**
- * Sums. The cuts (blocks of 64 rows, blocks of 4096 elements) depend on the shape alone: each block is a ticket of its own, its
- * partial sum goes to the workspace, and the partial sums are folded in order.
+ * Sums. The cuts (blocks of 64 rows, blocks of 4096 elements) depend on the shape alone: the partial sum of each block
+ * goes to the workspace, and the partial sums are folded in order.
  */
 import { ColumnSum, ColumnSumAdd, SquaredNorm, Sum } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes, sumOf16 } from '../simd/lanes';
 import { addRow, copyOrZero } from '../simd/rows';
+import { parallel } from '../team';
+import { ceilDiv, rowsOf, STREAMED } from '../tickets';
 
 const ROWS: i32 = 64;
 const BLOCK: i32 = 4096;
 
-@inline function blocks(n: i32, size: i32): i32 { return n / size + i32(n % size > 0); }
+/** Blocks of a ticket: a few where they are small. */
+@inline function blocksOf(C: i32): i32 { return rowsOf(STREAMED / ROWS, C); }
+const BLOCKS: i32 = STREAMED / BLOCK;
 
 /** x [R, C] → y [C]. */
 export function columnSum(r: ColumnSum, workspace: usize): void {
-  const R = r.R, C = r.C;
-  for (let block = 0, count = blocks(R, ROWS); block < count; block++) columnSumTicket(r.x, R, C, workspace, block);
-  copyOrZero(C, foldRows(R, C, workspace), r.y);
+  parallel(ceilDiv(ceilDiv(r.R, ROWS), blocksOf(r.C)), columnSumTicket, changetype<usize>(r), workspace);
+  copyOrZero(r.C, foldRows(r.R, r.C, workspace), r.y);
+}
+
+function columnSumTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<ColumnSum>(record);
+  sumRows(r.x, r.R, r.C, workspace, ticket);
 }
 
 /** x [R, C], y [C]: y = y + Σ. */
 export function columnSumAdd(r: ColumnSumAdd, workspace: usize): void {
-  const R = r.R, C = r.C;
-  for (let block = 0, count = blocks(R, ROWS); block < count; block++) columnSumTicket(r.x, R, C, workspace, block);
-  if (R > 0) addRow(C, foldRows(R, C, workspace), r.y);
+  parallel(ceilDiv(ceilDiv(r.R, ROWS), blocksOf(r.C)), columnSumAddTicket, changetype<usize>(r), workspace);
+  if (r.R > 0) addRow(r.C, foldRows(r.R, r.C, workspace), r.y);
+}
+
+function columnSumAddTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<ColumnSumAdd>(record);
+  sumRows(r.x, r.R, r.C, workspace, ticket);
+}
+
+function sumRows(x: usize, R: i32, C: i32, workspace: usize, ticket: i32): void {
+  const each = blocksOf(C), end = min(ceilDiv(R, ROWS), (ticket + 1) * each);
+  for (let block = ticket * each; block < end; block++) sumBlockOfRows(x, R, C, workspace, block);
 }
 
 /** Row `block` of the workspace = Σ of 64 rows of x, in strips of 16 columns that stay in registers. */
-function columnSumTicket(x: usize, R: i32, C: i32, workspace: usize, block: i32): void {
+function sumBlockOfRows(x: usize, R: i32, C: i32, workspace: usize, block: i32): void {
   const rowBytes = <usize>C << 2;
   const rows = min(ROWS, R - block * ROWS);
   let strip = x + <usize>(block * ROWS) * rowBytes;
@@ -59,7 +76,7 @@ function columnSumTicket(x: usize, R: i32, C: i32, workspace: usize, block: i32)
 /** Adds the later rows of partial sums to the first, left to right; 0 when there is none. */
 function foldRows(R: i32, C: i32, workspace: usize): usize {
   if (R == 0) return 0;
-  for (let block = 1, count = blocks(R, ROWS); block < count; block++) {
+  for (let block = 1, count = ceilDiv(R, ROWS); block < count; block++) {
     addRow(C, workspace + (<usize>block * <usize>C << 2), workspace);
   }
   return workspace;
@@ -68,15 +85,25 @@ function foldRows(R: i32, C: i32, workspace: usize): usize {
 /** y = Σ x. */
 export function sum(r: Sum, workspace: usize): void {
   const n = r.n;
-  for (let block = 0, count = blocks(n, BLOCK); block < count; block++) sumTicket(false, r.x, n, workspace, block);
+  parallel(ceilDiv(n, STREAMED), sumTicket, changetype<usize>(r), workspace);
   store<f32>(r.y, fold(n, workspace));
+}
+
+function sumTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<Sum>(record), end = min(ceilDiv(r.n, BLOCK), (ticket + 1) * BLOCKS);
+  for (let block = ticket * BLOCKS; block < end; block++) sumBlock(false, r.x, r.n, workspace, block);
 }
 
 /** y = Σ x². */
 export function squaredNorm(r: SquaredNorm, workspace: usize): void {
   const n = r.n;
-  for (let block = 0, count = blocks(n, BLOCK); block < count; block++) sumTicket(true, r.x, n, workspace, block);
+  parallel(ceilDiv(n, STREAMED), squaredNormTicket, changetype<usize>(r), workspace);
   store<f32>(r.y, fold(n, workspace));
+}
+
+function squaredNormTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<SquaredNorm>(record), end = min(ceilDiv(r.n, BLOCK), (ticket + 1) * BLOCKS);
+  for (let block = ticket * BLOCKS; block < end; block++) sumBlock(true, r.x, r.n, workspace, block);
 }
 
 @inline function plus(squared: bool, sum: v128, x: v128): v128 {
@@ -84,7 +111,7 @@ export function squaredNorm(r: SquaredNorm, workspace: usize): void {
 }
 
 /** Element `block` of the workspace = Σ of 4096 elements on sixteen lanes. A missing element adds +0, which changes no lane. */
-function sumTicket(squared: bool, x: usize, n: i32, workspace: usize, block: i32): void {
+@inline function sumBlock(squared: bool, x: usize, n: i32, workspace: usize, block: i32): void {
   let from = x + (<usize>block * BLOCK << 2);
   let left = min(BLOCK, n - block * BLOCK);
   let sum0 = splat(0), sum4 = splat(0), sum8 = splat(0), sum12 = splat(0);
@@ -104,6 +131,6 @@ function sumTicket(squared: bool, x: usize, n: i32, workspace: usize, block: i32
 function fold(n: i32, workspace: usize): f32 {
   if (n == 0) return 0;
   let total = load<f32>(workspace);
-  for (let block = 1, count = blocks(n, BLOCK); block < count; block++) total += load<f32>(workspace + (<usize>block << 2));
+  for (let block = 1, count = ceilDiv(n, BLOCK); block < count; block++) total += load<f32>(workspace + (<usize>block << 2));
   return total;
 }

@@ -1,11 +1,13 @@
 /** The micro-kernel: a 4×8 tile of a matrix product, held in eight registers. */
+import { laneScratch } from '../team';
 import { fma, loadLanes, splat, storeLanes } from './lanes';
 
 export const TILE_ROWS: i32 = 4;
 export const TILE_COLUMNS: i32 = 8;
-const TILE_ROW_BYTES: usize = 32;
-/** What {@link edgeTile} needs for a whole tile. */
-export const TILE_BYTES: usize = 128;
+export const TILE_ROW_BYTES: usize = 32;
+
+/** A row of zeros, for sums that begin with nothing. */
+export const ZEROS: usize = memory.data(32, 16);
 
 /**
  * c = base + Σ over k of a[k]·b[k], for a packed [depth][4] and b packed [depth][8], depth ≥ 1; rows of base and c are that many
@@ -104,23 +106,23 @@ export function tile(depth: i32, a: usize, b: usize, base: usize, baseRow: usize
   v128.store(c, f32x4.add(v128.load(base, 16), c34), 16);
 }
 
-/** The part of a tile that a matrix has: `rows` × `columns` of it, by way of a whole tile at `scratch`, which follows 32 zero bytes. */
+/** The part of a tile that a matrix has: `rows` × `columns` of it, by way of a whole tile in the scratch of the lane. */
 export function edgeTile(
   depth: i32, a: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize, rows: i32, columns: i32,
-  zeros: usize, scratch: usize,
 ): void {
-  tile(depth, a, b, zeros, 0, scratch, TILE_ROW_BYTES);
-  for (let i = 0; i < rows; i++, scratch += TILE_ROW_BYTES, base += baseRow, c += cRow) {
-    storeLanes(c, f32x4.add(loadLanes(base, columns), v128.load(scratch)), columns);
+  let sums = laneScratch();
+  tile(depth, a, b, ZEROS, 0, sums, TILE_ROW_BYTES);
+  for (let i = 0; i < rows; i++, sums += TILE_ROW_BYTES, base += baseRow, c += cRow) {
+    storeLanes(c, f32x4.add(loadLanes(base, columns), v128.load(sums)), columns);
     if (columns > 4) {
-      storeLanes(c + 16, f32x4.add(loadLanes(base + 16, columns - 4), v128.load(scratch, 16)), columns - 4);
+      storeLanes(c + 16, f32x4.add(loadLanes(base + 16, columns - 4), v128.load(sums, 16)), columns - 4);
     }
   }
 }
 
 /**
- * c[0 … 15] = Σ over k of a[k]·b[k] for the first row of a packed [depth][4] and two strips of b, depth ≥ 1: the tile for a row that
- * is alone. Four sums under way are too few to hide the latency of an addition, but a lone row waits for its weights more than for that.
+ * c[0 … 15] = Σ over k of a[k]·b[k] for a row a [depth] and two strips of b, depth ≥ 1: the tile for a row that is alone. Four sums
+ * under way are too few to hide the latency of an addition, but a lone row waits for its weights more than for that.
  */
 export function rowTile(depth: i32, a: usize, b: usize, nextB: usize, c: usize): void {
   let c0 = splat(0), c4 = splat(0), c8 = splat(0), c12 = splat(0);
@@ -134,7 +136,7 @@ export function rowTile(depth: i32, a: usize, b: usize, nextB: usize, c: usize):
     }
     if (depth <= 1) break;
     {
-      const a0 = v128.load32_splat(a, 16);
+      const a0 = v128.load32_splat(a, 4);
       c0 = fma(a0, v128.load(b, 32), c0);
       c4 = fma(a0, v128.load(b, 48), c4);
       c8 = fma(a0, v128.load(nextB, 32), c8);
@@ -142,7 +144,7 @@ export function rowTile(depth: i32, a: usize, b: usize, nextB: usize, c: usize):
     }
     if (depth <= 2) break;
     {
-      const a0 = v128.load32_splat(a, 32);
+      const a0 = v128.load32_splat(a, 8);
       c0 = fma(a0, v128.load(b, 64), c0);
       c4 = fma(a0, v128.load(b, 80), c4);
       c8 = fma(a0, v128.load(nextB, 64), c8);
@@ -150,7 +152,7 @@ export function rowTile(depth: i32, a: usize, b: usize, nextB: usize, c: usize):
     }
     if (depth <= 3) break;
     {
-      const a0 = v128.load32_splat(a, 48);
+      const a0 = v128.load32_splat(a, 12);
       c0 = fma(a0, v128.load(b, 96), c0);
       c4 = fma(a0, v128.load(b, 112), c4);
       c8 = fma(a0, v128.load(nextB, 96), c8);
@@ -158,7 +160,7 @@ export function rowTile(depth: i32, a: usize, b: usize, nextB: usize, c: usize):
     }
     depth -= 4;
     if (depth <= 0) break;
-    a += 64;
+    a += 16;
     b += 128;
     nextB += 128;
   }

@@ -298,7 +298,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse'],
     flops: '8 * T * B * H * H',
-    workspace: '4 * (H + 64) * (H + 16)',
+    workspace: '4 * H * (H + 16) + (B + 4) * (4 * H + 64)',
   },
   lstmBackward: {
     family: 'lstm',
@@ -330,7 +330,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse'],
     flops: '8 * T * B * H * H',
-    workspace: '4 * (H + 64) * (H + 16)',
+    workspace: '4 * H * (H + 16) + (B + 4) * (4 * H + 64)',
   },
 
   softmaxCrossEntropy: {

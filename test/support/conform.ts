@@ -1,6 +1,7 @@
 /** Registers the conformance tests of an instruction: each backend against the reference, and strict backends with each other. */
 import test from 'ava';
 import type { InstructionName } from '../../src/program/instructions.js';
+import { laneCounts, laneDifferences, twins } from '../wasm/same-bits.js';
 import type { Outcome } from './bench.js';
 import type { Case } from './case.js';
 import { bitDifferences, examine, type Question, questionOf, report } from './examine.js';
@@ -39,6 +40,14 @@ export function conforms(instruction: InstructionName, cases: readonly Case[]): 
       if (strict) strictOutcomes.set(title, outcomes);
       t.deepEqual(reports.slice(0, 5), [], `${reports.length} cases of ${cases.length}`);
     });
+  }
+  for (const build of twins) {
+    test.serial(
+      `${instruction}: ${build}.shared on ${laneCounts.join(', ')} lanes = ${build}, bit for bit`,
+      async (t) => {
+        t.deepEqual(await laneDifferences(build, cases), []);
+      },
+    );
   }
   const strictTitles = subjects.filter(({ strict }) => strict).map(({ title }) => title);
   if (strictTitles.length < 2) return; // subjects.test.ts says so
