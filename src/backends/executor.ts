@@ -9,8 +9,7 @@ export type Values = Float32Array | Float64Array | Int32Array | readonly number[
 /** Numbers that come out of it: Float32Array or Int32Array; Float64Array for the float64 reference. */
 export type Result = Float32Array | Float64Array | Int32Array;
 
-/** The first elements of a heap belong to the WASM module, in every backend, so that programs can move between them. */
-export const RESERVED_ELEMENTS = 16384;
+export { RESERVED_ELEMENTS } from '../program/check.js';
 
 /** A heap cannot hold what was asked of it. Nothing that was there is lost. */
 export class OutOfMemoryError extends Error {

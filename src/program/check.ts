@@ -4,6 +4,9 @@ import { evaluate, namesOf } from './expression.js';
 import { type InstructionName, instructionNames, type OperandSpec, specOf } from './instructions.js';
 import { sizeOf } from './variable.js';
 
+/** The first elements of every heap belong to the WASM module: static data, the state of its threads, their scratch. */
+export const RESERVED_ELEMENTS = 16384;
+
 /** What can be wrong with a program. Executors report these as numbers, so that one place words the message. */
 export const faults = [
   'none',
@@ -12,7 +15,7 @@ export const faults = [
   'length', // a record or the program has another length than it says
   'dimension', // a dimension that is negative or, where it is a size, larger than the heap
   'operand', // a required operand is absent
-  'bounds', // an operand leaves the heap
+  'bounds', // an operand leaves the heap, or starts in the elements that are reserved
   'visits', // a result that would be written more often than the heap has elements (strides of 0, an axis of 0)
 ] as const;
 
@@ -63,7 +66,9 @@ function faultOf(call: AnyCall<number>, heapElements: number): Omit<ProgramFault
       if (operand.optional) continue;
       return { fault: 'operand', item };
     }
-    if (!(offset + extent(operand, call.dims) <= heapElements)) return { fault: 'bounds', item };
+    if (offset < RESERVED_ELEMENTS || !(offset + extent(operand, call.dims) <= heapElements)) {
+      return { fault: 'bounds', item };
+    }
     if (operand.access !== 'read' && visits(operand, call.dims) > heapElements) return { fault: 'visits', item };
   }
   return undefined;
@@ -113,7 +118,11 @@ export function describeFault(words: Int32Array, { fault, record, item }: Progra
     const count = visits(operand, call.dims);
     return `${where}: Expected operand \`${name}\` to have at most ${heapElements} elements but it has ${count}`;
   }
-  const end = (call.operands[name] as number) + extent(operand, call.dims);
+  const start = call.operands[name] as number;
+  if (start < RESERVED_ELEMENTS) {
+    return `${where}: Expected operand \`${name}\` to start at element ${RESERVED_ELEMENTS} or behind it but it starts at ${start}`;
+  }
+  const end = start + extent(operand, call.dims);
   return `${where}: Expected operand \`${name}\` to end within ${heapElements} elements but it ends at ${end}`;
 }
 

@@ -15,7 +15,7 @@
  *
  * Operands do not overlap, except that a `write` operand may start exactly where the operand named by `mayReplace` starts.
  * Executors touch no memory outside their operands and their own workspace. They are safe for every value of int32 data: each
- * instruction says what an index out of range does. Only the engine keeps programs out of the elements that belong to the WASM module.
+ * instruction says what an index out of range does. The first elements of the heap belong to the WASM module; no operand starts there.
  *
  * Sums. `s = Σ` means: start from 0, add in ascending index order, each term by fused multiply-add in fast numerics and by a
  * separate multiply and add in strict numerics. `lanes(n)` means sixteen partial sums, lane l taking the elements l, l+16, …

@@ -1,5 +1,5 @@
 /** What a graph means, evaluated without the planner: every value in memory of its own. */
-import type { Result, Values } from '../../src/backends/executor.js';
+import { RESERVED_ELEMENTS, type Result, type Values } from '../../src/backends/executor.js';
 import { referenceBackend } from '../../src/backends/reference.js';
 import type { Graph, Node } from '../../src/graph/graph.js';
 import type { Root, Tensor } from '../../src/graph/tensor.js';
@@ -51,7 +51,7 @@ export async function evaluatePurely(
   variables: ReadonlyMap<Variable, Values>,
 ): Promise<PureResult> {
   const addresses = new Map<Root, number>();
-  let end = 16;
+  let end = RESERVED_ELEMENTS;
   for (const root of rootsOf(graph)) {
     addresses.set(root, end);
     end += root.elements + 1;

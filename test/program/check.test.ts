@@ -5,12 +5,14 @@ import {
   findFault,
   findOverlap,
   MalformedProgramError,
+  RESERVED_ELEMENTS,
   refuse,
 } from '../../src/program/check.js';
 import { type AnyCall, encode, fingerprint, HEADER_WORDS } from '../../src/program/encode.js';
 import { instructionNames, specOf } from '../../src/program/instructions.js';
 
-const HEAP = 1000;
+const START = RESERVED_ELEMENTS;
+const HEAP = START + 1000;
 
 const fill = (y: number | undefined, n: number): AnyCall<number> => ({
   instruction: 'fill',
@@ -26,7 +28,7 @@ const copy = (offsets: { x: number; y: number }, dims: Readonly<Record<string, n
   scalars: {},
 });
 
-const good = encode([fill(0, 10), fill(10, 990)]);
+const good = encode([fill(START, 10), fill(START + 10, 990)]);
 /** The word at which the second record of `good` starts. */
 const second = HEADER_WORDS + 5;
 
@@ -71,13 +73,13 @@ const messages: readonly (readonly [string, Int32Array, string])[] = [
   ],
   [
     'a negative dimension',
-    encode([fill(0, 1), fill(0, -3)]),
-    'record 1, fill: Expected `n` to be from 0 to 1000 but received -3',
+    encode([fill(START, 1), fill(START, -3)]),
+    'record 1, fill: Expected `n` to be from 0 to 17384 but received -3',
   ],
   [
     'a size larger than the heap',
-    encode([fill(0, 1001)]),
-    'record 0, fill: Expected `n` to be from 0 to 1000 but received 1001',
+    encode([fill(START, HEAP + 1)]),
+    'record 0, fill: Expected `n` to be from 0 to 17384 but received 17385',
   ],
   [
     'a negative number of records',
@@ -86,8 +88,8 @@ const messages: readonly (readonly [string, Int32Array, string])[] = [
   ],
   [
     'a result that is visited without end',
-    encode([copy({ x: 0, y: 0 }, { n0: 1000, n1: 1000 })]),
-    'record 0, copy: Expected operand `y` to have at most 1000 elements but it has 1000000',
+    encode([copy({ x: START, y: START }, { n0: 1000, n1: 1000 })]),
+    'record 0, copy: Expected operand `y` to have at most 17384 elements but it has 1000000',
   ],
   [
     'a required operand that is absent',
@@ -96,28 +98,33 @@ const messages: readonly (readonly [string, Int32Array, string])[] = [
   ],
   [
     'one element too many',
-    encode([fill(1, HEAP)]),
-    'record 0, fill: Expected operand `y` to end within 1000 elements but it ends at 1001',
+    encode([fill(START + 1, 1000)]),
+    'record 0, fill: Expected operand `y` to end within 17384 elements but it ends at 17385',
+  ],
+  [
+    'an operand in the elements that are reserved',
+    encode([fill(START - 1, 2)]),
+    'record 0, fill: Expected operand `y` to start at element 16384 or behind it but it starts at 16383',
   ],
   [
     'an empty operand behind the end',
-    encode([fill(1001, 0)]),
-    'record 0, fill: Expected operand `y` to end within 1000 elements but it ends at 1001',
+    encode([fill(HEAP + 1, 0)]),
+    'record 0, fill: Expected operand `y` to end within 17384 elements but it ends at 17385',
   ],
   [
     'an offset near 2³²',
     encode([fill(2 ** 32 - 2, 1)]),
-    'record 0, fill: Expected operand `y` to end within 1000 elements but it ends at 4294967295',
+    'record 0, fill: Expected operand `y` to end within 17384 elements but it ends at 4294967295',
   ],
   [
     'a stride that leaves the heap',
-    encode([copy({ x: 0, y: 0 }, { n1: 2, x1: 1000 })]),
-    'record 0, copy: Expected operand `x` to end within 1000 elements but it ends at 1001',
+    encode([copy({ x: START, y: START }, { n1: 2, x1: 1000 })]),
+    'record 0, copy: Expected operand `x` to end within 17384 elements but it ends at 17385',
   ],
   [
     'a product beyond 2³²',
-    encode([copy({ x: 0, y: 0 }, { n0: 3, x0: 2 ** 31 - 1, n1: 3, x1: 1 })]),
-    'record 0, copy: Expected operand `x` to end within 1000 elements but it ends at 4294967297',
+    encode([copy({ x: START, y: START }, { n0: 3, x0: 2 ** 31 - 1, n1: 3, x1: 1 })]),
+    'record 0, copy: Expected operand `x` to end within 17384 elements but it ends at 4294983681',
   ],
 ];
 

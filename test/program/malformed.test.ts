@@ -6,7 +6,14 @@ import test from 'ava';
 import fc from 'fast-check';
 import type { Executor } from '../../src/backends/executor.js';
 import { referenceBackend } from '../../src/backends/reference.js';
-import { describeFault, extent, faults, findFault, MalformedProgramError } from '../../src/program/check.js';
+import {
+  describeFault,
+  extent,
+  faults,
+  findFault,
+  MalformedProgramError,
+  RESERVED_ELEMENTS,
+} from '../../src/program/check.js';
 import { flopsOf } from '../../src/program/cost.js';
 import { ABSENT, type AnyCall, decode, encode, HEADER_WORDS } from '../../src/program/encode.js';
 import { evaluate } from '../../src/program/expression.js';
@@ -106,7 +113,11 @@ const byHand: readonly (readonly [string, readonly Int32Array[]])[] = [
   ['every word 0', everyWord(0)],
   [
     'one element past the end of the heap',
-    [fillEnd(1, HEAP_ELEMENTS), fillEnd(2, HEAP_ELEMENTS - 1), fillEnd(HEAP_ELEMENTS + 1, 0)],
+    [fillEnd(1, HEAP_ELEMENTS), fillEnd(2, HEAP_ELEMENTS - 1), fillEnd(HEAP_ELEMENTS + 1, RESERVED_ELEMENTS)],
+  ],
+  [
+    'an operand in the elements that are reserved',
+    [fillEnd(1, 0), fillEnd(2, RESERVED_ELEMENTS - 1), fillEnd(0, RESERVED_ELEMENTS - 1), fillEnd(INT_MAX, 0)],
   ],
   [
     'an offset near 2³²',
@@ -186,7 +197,7 @@ function pretending(load: Executor['load']): Subject {
 }
 
 test('an executor that takes everything, or words a fault in its own way, is found out', async (t) => {
-  const [good, bad] = [fillEnd(1, 0), fillEnd(1, HEAP_ELEMENTS)];
+  const [good, bad] = [fillEnd(1, RESERVED_ELEMENTS), fillEnd(1, HEAP_ELEMENTS)];
   const idle = { recordCount: 1, run: async () => {}, profile: async () => new Float64Array(1) };
   const lenient = pretending(async () => idle);
   const wordy = pretending(async () => {
@@ -199,7 +210,7 @@ test('an executor that takes everything, or words a fault in its own way, is fou
 });
 
 test('random damage meets every kind of fault, and programs that can still run', (t) => {
-  const sample = fc.sample(damaged(programs), { numRuns: 1000, seed: 20240607 });
+  const sample = fc.sample(damaged(programs), { numRuns: 3000, seed: 20240607 });
   const met = new Set(sample.map((words) => findFault(words, HEAP_ELEMENTS)?.fault ?? 'none'));
   t.deepEqual([...met].sort(), [...faults].sort());
   t.true(sample.some((words) => findFault(words, HEAP_ELEMENTS) === undefined && isQuick(words)));

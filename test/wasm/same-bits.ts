@@ -1,5 +1,5 @@
 /** Runs cases on an unshared build and on its shared twin with several numbers of lanes, and reports every element that differs. */
-import { RESERVED_ELEMENTS } from '../../src/backends/heap.js';
+import { RESERVED_ELEMENTS } from '../../src/backends/executor.js';
 import { encode } from '../../src/program/encode.js';
 import { type Case, inputsOf, operandsOf } from '../support/case.js';
 import { describeElement, type Layout, layOut, turnOf } from '../support/layout.js';

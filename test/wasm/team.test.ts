@@ -2,7 +2,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
-import { RESERVED_ELEMENTS } from '../../src/backends/heap.js';
+import { RESERVED_ELEMENTS } from '../../src/backends/executor.js';
 import { type AnyCall, encode, fingerprint } from '../../src/program/encode.js';
 import { randomFrom } from '../support/random.js';
 import { type BuildName, buildNames, builds, instantiate, newMemory, Team } from './team.js';

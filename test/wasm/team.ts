@@ -1,7 +1,7 @@
 /** The WASM modules driven directly, without the executor: lane 0 is this thread, each helper a worker over the same memory. */
 import { readFile } from 'node:fs/promises';
 import { Worker } from 'node:worker_threads';
-import { RESERVED_ELEMENTS } from '../../src/backends/heap.js';
+import { RESERVED_ELEMENTS } from '../../src/backends/executor.js';
 
 export const buildNames = ['simd', 'relaxed', 'simd.shared', 'relaxed.shared'] as const;
 export type BuildName = (typeof buildNames)[number];

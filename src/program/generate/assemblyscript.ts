@@ -1,5 +1,5 @@
 /** The AssemblyScript decoder and dispatch derived from the instruction list. */
-import { faults, sizeDims } from '../check.js';
+import { faults, RESERVED_ELEMENTS, sizeDims } from '../check.js';
 import { fingerprint, HEADER_WORDS, recordWords } from '../encode.js';
 import { codeOf, instructionNames, specOf } from '../instructions.js';
 import { scalarSlots } from '../scalars.js';
@@ -77,6 +77,8 @@ export function asDecoder(): string {
 export const FINGERPRINT: i32 = ${fingerprint};
 export const HEADER_WORDS: i32 = ${HEADER_WORDS};
 export const ABSENT: i32 = -1;
+/** Elements at the start of the heap that are this module's. */
+export const RESERVED: u32 = ${RESERVED_ELEMENTS};
 
 export namespace Fault {
 ${faults.map((fault, index) => `  export const ${fault}: i32 = ${index};\n`).join('')}}
@@ -92,7 +94,7 @@ ${scalarSlots.map((slot, index) => `  export const ${slot}: i32 = ${index};\n`).
 @inline function atLeastOne(size: f64): f64 { return size < 1.0 ? 1.0 : size; }
 @inline function fault(code: i32, item: i32): i32 { return code | (item << 8); }
 @inline function leaves(offset: i32, extent: f64, heapElements: f64): bool {
-  return offset != ABSENT && !(<f64>(<u32>offset) + extent <= heapElements);
+  return offset != ABSENT && (<u32>offset < RESERVED || !(<f64>(<u32>offset) + extent <= heapElements));
 }
 ${layouts.map(asRecord).join('')}
 /** Checks one record whose words are all there: 0, or a fault | item << 8. */

@@ -2,7 +2,7 @@
  * The C++ header derived from the instruction list. Its functions have internal linkage: each file gets its own copy, compiled
  * for its own ISA.
  */
-import { faults, sizeDims } from '../check.js';
+import { faults, RESERVED_ELEMENTS, sizeDims } from '../check.js';
 import { fingerprint, HEADER_WORDS, recordWords } from '../encode.js';
 import type { OperandSpec } from '../instructions.js';
 import { codeOf, instructionNames, specOf } from '../instructions.js';
@@ -74,6 +74,8 @@ namespace seqgrad {
 constexpr int32_t FINGERPRINT = static_cast<int32_t>(${fingerprint >>> 0}u);
 constexpr int32_t HEADER_WORDS = ${HEADER_WORDS};
 constexpr int32_t ABSENT = -1;
+/// Elements at the start of the heap that no operand may touch: they belong to the WASM module.
+constexpr uint32_t RESERVED = ${RESERVED_ELEMENTS};
 constexpr int32_t INSTRUCTION_COUNT = ${instructionNames.length};
 
 enum class Fault : int32_t { ${faults.join(', ')} };
@@ -93,7 +95,8 @@ static inline float floatAt(int32_t word) {
 }
 static inline double atLeastOne(double size) { return size < 1.0 ? 1.0 : size; }
 static inline bool fits(int32_t offset, double extent, double heapElements) {
-  return static_cast<double>(static_cast<uint32_t>(offset)) + extent <= heapElements;
+  const uint32_t start = static_cast<uint32_t>(offset);
+  return start >= RESERVED && static_cast<double>(start) + extent <= heapElements;
 }
 ${layouts.map(cppRecord).join('')}
 struct RecordFault {
