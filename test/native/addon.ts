@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
-import type { Numerics } from '../../src/backends/executor.js';
+import { type Numerics, RESERVED_ELEMENTS } from '../../src/backends/executor.js';
 import { type AnyCall, encode, HEADER_WORDS } from '../../src/program/encode.js';
 
 export interface AddonProgram {
@@ -39,39 +39,41 @@ export const absence: string | undefined = existsSync(file) ? undefined : 'the a
 
 export const loadAddon = (): Addon => createRequire(import.meta.url)(file);
 
-/** Elements of the heaps that the programs below run on. */
-export const ELEMENTS = 3 * 65536;
+/** Elements that the programs below have to themselves, and those of their heaps. */
+export const DATA = 3 * 65536;
+export const ELEMENTS = RESERVED_ELEMENTS + DATA;
 
 export interface Heap {
+  /** What programs may touch: element 0 is the first that is not reserved, here and in the calls below. */
   readonly floats: Float32Array;
   readonly bytes: Uint8Array;
 }
 
 export function newHeap(): Heap {
   const { buffer } = new WebAssembly.Memory({ initial: (ELEMENTS * 4) / 65536, maximum: 64 });
-  return { floats: new Float32Array(buffer), bytes: new Uint8Array(buffer) };
+  return { floats: new Float32Array(buffer, RESERVED_ELEMENTS * 4), bytes: new Uint8Array(buffer) };
 }
 
 export const fill = (y: number, n: number, value: number): AnyCall<number> => ({
   instruction: 'fill',
-  operands: { y },
+  operands: { y: RESERVED_ELEMENTS + y },
   dims: { n },
   scalars: { value },
 });
 
 export const scale = (x: number, n: number, factor: number): AnyCall<number> => ({
   instruction: 'scale',
-  operands: { x, y: x },
+  operands: { x: RESERVED_ELEMENTS + x, y: RESERVED_ELEMENTS + x },
   dims: { n },
   scalars: { factor },
 });
 
-/** c = a·b, square, from the first third of the heap and the second to the last. */
+/** c = a·b, square, from the first third of the data and the second to the last. */
 export function product(size: number): AnyCall<number> {
-  const third = ELEMENTS / 3;
+  const third = DATA / 3;
   return {
     instruction: 'matmul',
-    operands: { a: 0, b: third, c: 2 * third },
+    operands: { a: RESERVED_ELEMENTS, b: RESERVED_ELEMENTS + third, c: RESERVED_ELEMENTS + 2 * third },
     dims: {
       ...{ batch: 1, M: size, N: size, K: size, aBatch: 0, aRow: size, aColumn: 1 },
       ...{ bBatch: 0, bRow: size, bColumn: 1, cBatch: 0, cRow: size },

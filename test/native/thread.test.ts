@@ -7,6 +7,7 @@ import {
   type AddonProgram,
   absence,
   checkedProgram,
+  DATA,
   ELEMENTS,
   endlessProgram,
   fill,
@@ -67,7 +68,7 @@ withAddon('a run that is over before its engine is closed keeps its outcome', as
   const thread = new addon.Thread(2);
   const heap = newHeap();
   const done = runAll(thread, checkedProgram(addon, [fill(0, 1, 7)]), heap);
-  const bits = new Int32Array(heap.bytes.buffer);
+  const bits = new Int32Array(heap.bytes.buffer, heap.floats.byteOffset);
   while (Atomics.load(bits, 0) === 0) {} // without a turn of the event loop
   const endless = runAll(thread, endlessProgram(addon), heap);
   for (const start = performance.now(); performance.now() - start < 20; ) {}
@@ -94,7 +95,7 @@ withAddon(
   async (t, addon) => {
     const thread = new addon.Thread(1);
     const heap = newHeap();
-    const unchecked = checkedProgram(addon, [fill(ELEMENTS - 1, 1, 1)]);
+    const unchecked = checkedProgram(addon, [fill(DATA - 1, 1, 1)]);
     const refused = /^Expected a program that was checked for a heap of this size/;
     await t.throwsAsync(thread.run(unchecked, heap.bytes, ELEMENTS - 1, 0, 1, null), { message: refused });
     await t.throwsAsync(thread.run(unchecked, heap.bytes, ELEMENTS, 0, 2, null), { message: /range of records/ });

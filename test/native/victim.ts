@@ -4,7 +4,7 @@
  */
 import { setTimeout } from 'node:timers/promises';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { type AddonThread, checkedProgram, ELEMENTS, endlessProgram, fill, loadAddon, newHeap } from './addon.js';
+import { type AddonThread, checkedProgram, DATA, ELEMENTS, endlessProgram, fill, loadAddon, newHeap } from './addon.js';
 
 const MEANT = 'meant to be';
 const AT_ONCE = 4;
@@ -22,7 +22,7 @@ function beginEndless(threads: number): AddonThread {
 /** Runs a program to its end and leaves the thread as it is. */
 async function runOnce(threads: number): Promise<void> {
   const addon = loadAddon();
-  const program = checkedProgram(addon, [fill(0, ELEMENTS, 1)]);
+  const program = checkedProgram(addon, [fill(0, DATA, 1)]);
   await new addon.Thread(threads).run(program, newHeap().bytes, ELEMENTS, 0, 1, null);
 }
 
