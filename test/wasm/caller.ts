@@ -1,5 +1,5 @@
-/** Lane 0 in a worker: runs one program, and says when it is done. */
-import { parentPort, workerData } from 'node:worker_threads';
+/** Lane 0 in a worker: runs one program and then puts 1 into the last element of memory. */
+import { workerData } from 'node:worker_threads';
 import { instantiate } from './team.js';
 
 interface CallerData {
@@ -10,7 +10,8 @@ interface CallerData {
 }
 
 const { module, memory, words, dataElements } = workerData as CallerData;
-new Int32Array(memory.buffer).set(words, dataElements);
+const ints = new Int32Array(memory.buffer);
+ints.set(words, dataElements);
 const workspace = (dataElements + words.length + 16) * 4;
 instantiate(module, memory).run(dataElements * 4, 0, words[2] as number, workspace);
-parentPort?.postMessage('done');
+Atomics.store(ints, ints.length - 1, 1);
