@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import type { Backend, Numerics } from '../src/backends/executor.js';
-import { probeWasm } from '../src/backends/wasm.js';
+import { probeWasm } from '../src/backends/wasm-builds.js';
 import { median } from './statistics.js';
 
 /** Long enough for the timer, short enough to be interleaved with what is measured. */
@@ -28,7 +28,7 @@ function nativePeak({ isa, numerics }: Backend): Peak {
 }
 
 async function wasmPeak({ isa }: Backend): Promise<Peak> {
-  const module = (await probeWasm()).find((attempt) => attempt.isa === isa)?.module;
+  const module = (await probeWasm({ shared: false })).find((attempt) => attempt.isa === isa)?.module;
   if (module === undefined) throw new Error(`Expected a ${isa} module but there is none`);
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
   const wasm = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as WasmPeak;

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import type { Backend, BackendName, Numerics } from '../src/backends/executor.js';
 import { probeNative } from '../src/backends/native.js';
 import { loadBackend } from '../src/backends/select.js';
-import { probeWasm } from '../src/backends/wasm.js';
+import { probeWasm } from '../src/backends/wasm-builds.js';
 
 export interface Subject {
   readonly isa: string;
@@ -28,7 +28,7 @@ const RELAXED_FLAG = '--experimental-wasm-relaxed-simd';
 
 /** What Node must be told so that it compiles relaxed SIMD: nothing from Node 22 on; undefined where it cannot. */
 async function relaxedArguments(): Promise<string[] | undefined> {
-  const relaxed = (await probeWasm()).find(({ isa }) => isa === 'wasm-relaxed');
+  const relaxed = (await probeWasm({ shared: false })).find(({ isa }) => isa === 'wasm-relaxed');
   if (relaxed?.module !== undefined) return [];
   return spawnSync(process.execPath, [RELAXED_FLAG, '-e', '0']).status === 0 ? [RELAXED_FLAG] : undefined;
 }

@@ -19,6 +19,8 @@ export interface Channel {
   close(error: Error): void;
 }
 
+const closed = (): Error => new ClosedError('Expected an open executor but it has been closed');
+
 export class ChannelExecutor implements Executor {
   readonly #channel: Channel;
   #programs = 0;
@@ -28,6 +30,7 @@ export class ChannelExecutor implements Executor {
     channel: Channel,
   ) {
     this.#channel = channel;
+    forgotten.register(this, channel);
   }
 
   grow(elements: number): Promise<void> {
@@ -35,7 +38,8 @@ export class ChannelExecutor implements Executor {
   }
 
   write(address: number, type: ElementType, values: Values): Promise<void> {
-    return this.#channel.send('write', address, type, values);
+    const Copy = this.elementBytes === 8 ? Float64Array : type === 'i32' ? Int32Array : Float32Array;
+    return this.#channel.send('write', address, type, new Copy(values));
   }
 
   read(address: number, type: ElementType, elements: number): Promise<Result> {
@@ -49,13 +53,11 @@ export class ChannelExecutor implements Executor {
   async load(words: Int32Array, dataElements: number): Promise<LoadedProgram> {
     const number = this.#programs++;
     const recordCount = await this.#channel.send('load', number, words.slice(), dataElements);
-    const program = new ChannelProgram(this.#channel, number, recordCount);
-    unloading.register(program, { channel: this.#channel, number });
-    return program;
+    return new ChannelProgram(this, this.#channel, number, recordCount);
   }
 
   async close(): Promise<void> {
-    this.#channel.close(new ClosedError('Expected an open executor but it has been closed'));
+    this.#channel.close(closed());
   }
 }
 
@@ -64,12 +66,15 @@ class ChannelProgram implements LoadedProgram {
   readonly #number: number;
 
   constructor(
+    /** While there are programs to run, the executor is not forgotten. */
+    readonly executor: Executor,
     channel: Channel,
     number: number,
     readonly recordCount: number,
   ) {
     this.#channel = channel;
     this.#number = number;
+    unloading.register(this, { channel, number });
   }
 
   async run(first = 0, last = this.recordCount): Promise<void> {
@@ -88,4 +93,10 @@ class ChannelProgram implements LoadedProgram {
 /** A machine forgets the programs that nobody can run any more. */
 const unloading = new FinalizationRegistry(({ channel, number }: { channel: Channel; number: number }) => {
   channel.send('unload', number).catch(() => undefined); // it may have been closed
+});
+
+/** An executor that nobody holds any more is closed, when what was asked of it is done. */
+const forgotten = new FinalizationRegistry(async (channel: Channel) => {
+  await channel.send('clear', 0, 0).catch(() => undefined);
+  channel.close(closed());
 });

@@ -35,7 +35,7 @@ export interface Executor {
    * @throws OutOfMemoryError naming the bytes asked for.
    */
   grow(elements: number): Promise<void>;
-  /** Copies values in from `address` on. They must not change until the promise settles. */
+  /** Copies values in from `address` on, as they are when this is called. */
   write(address: number, type: ElementType, values: Values): Promise<void>;
   /** A copy of so many elements from `address` on. */
   read(address: number, type: ElementType, elements: number): Promise<Result>;
@@ -66,7 +66,9 @@ export interface Backend {
   readonly isa: string;
   readonly threads: number;
   readonly numerics: Numerics;
-  /** Why this one was chosen. */
+  /** Where programs run: `a thread of its own`, `a worker`, `a worker, shared memory`, or `the calling thread` and why. */
+  readonly place: string;
+  /** Why this one was chosen, and so many threads. */
   readonly reason: string;
   createExecutor(): Executor;
 }

@@ -4,6 +4,8 @@ import { type ElementType, OutOfMemoryError, RESERVED_ELEMENTS, type Result, typ
 const PAGE_BYTES = 65536;
 /** A 32-bit memory: 4 GiB. */
 const MAX_PAGES = 65536;
+/** 256 MiB */
+const LEAST_SHARED_PAGES = 4096;
 
 /** Two views of the same elements; for float64 one array that holds integers as values too. */
 export interface HeapViews {
@@ -36,9 +38,24 @@ export abstract class Heap {
   }
 }
 
+/** Memory that threads share. It is given as many addresses as it may ever need, so there may be less than 4 GiB of them. */
+export function sharedMemory(): WebAssembly.Memory {
+  for (let maximum = MAX_PAGES; ; maximum /= 2) {
+    try {
+      return new WebAssembly.Memory({ initial: 1, maximum, shared: true });
+    } catch (cause) {
+      if (maximum > LEAST_SHARED_PAGES) continue;
+      throw new OutOfMemoryError(`Expected addresses for ${maximum * PAGE_BYTES} bytes of shared memory`, { cause });
+    }
+  }
+}
+
 export class MemoryHeap extends Heap {
   readonly elementBytes = 4;
-  readonly memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES });
+
+  constructor(readonly memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES })) {
+    super();
+  }
 
   views(): HeapViews {
     const { buffer } = this.memory;
@@ -53,7 +70,9 @@ export class MemoryHeap extends Heap {
     } catch (cause) {
       throw new OutOfMemoryError(
         `Expected the heap to grow to ${elements * 4} bytes but the limit here is ${MAX_PAGES * PAGE_BYTES} bytes or less`,
-        { cause },
+        {
+          cause,
+        },
       );
     }
   }

@@ -7,13 +7,19 @@ import { fingerprint } from '../program/encode.js';
 import type { Backend, Numerics } from './executor.js';
 import { MemoryHeap } from './heap.js';
 import { localExecutor } from './local.js';
-import { type Loader, timed } from './machine.js';
+import type { Loader } from './machine.js';
+import { threadsWithin } from './threads.js';
+
+/** What the addon takes. */
+const MAX_THREADS = 256;
 
 export interface NativeOptions {
   /** `avx512`, `avx2`, `sse2`, or `auto` for the best that this machine can use. */
   readonly isa?: string;
   /** `strict` never fuses a multiplication with an addition. */
   readonly numerics?: Numerics;
+  /** At most so many. Default: what the process may use. */
+  readonly threads?: number;
   readonly reason?: string;
 }
 
@@ -41,7 +47,7 @@ interface Addon {
     readonly reason: string;
   }[];
   readonly Program: new (words: Int32Array, isa: string, numerics: Numerics) => NativeProgram;
-  readonly Thread?: new (threads: number) => NativeThread;
+  readonly Thread: new (threads: number) => NativeThread;
 }
 
 /** An executor's own thread, with its share of the process's pool. */
@@ -62,7 +68,6 @@ interface NativeThread {
 interface NativeProgram {
   readonly recordCount: number;
   check(elements: number): { readonly fault: number; readonly record: number; readonly item: number } | null;
-  run?(heap: Uint8Array, elements: number, first: number, last: number): void;
 }
 
 const file = fileURLToPath(new URL('../../../build/Release/seqgrad.node', import.meta.url));
@@ -97,17 +102,11 @@ export function probeNative(): NativeAttempt[] {
   }
 }
 
-/** Until the addon has threads: the calling one. */
-const callingThread: NativeThread = {
-  async run(program, heap, elements, first, last, milliseconds) {
-    if (milliseconds === null) program.run?.(heap, elements, first, last);
-    else timed(first, last, milliseconds, (record) => program.run?.(heap, elements, record, record + 1));
-  },
-  close() {},
-};
-
-function loaderOver(heap: MemoryHeap, addon: Addon, isa: string, numerics: Numerics): Loader {
-  const thread = addon.Thread === undefined ? callingThread : new addon.Thread(1);
+function loaderOver(
+  heap: MemoryHeap,
+  { addon, isa, numerics, threads }: { addon: Addon; isa: string; numerics: Numerics; threads: number },
+): Loader {
+  const thread = new addon.Thread(threads);
   return {
     load(words, dataElements) {
       const program = new addon.Program(words, isa, numerics);
@@ -132,7 +131,7 @@ function loaderOver(heap: MemoryHeap, addon: Addon, isa: string, numerics: Numer
  * The native backend with the ISA asked for, or the best that works.
  * @throws NativeUnavailableError naming the cause.
  */
-export function nativeBackend({ isa = 'auto', numerics = 'fast', reason }: NativeOptions = {}): Backend {
+export function nativeBackend({ isa = 'auto', numerics = 'fast', threads, reason }: NativeOptions = {}): Backend {
   const addon = loadAddon();
   const attempts = attemptsOf(addon);
   const chosen = attempts.find((attempt) => (isa === 'auto' ? attempt.usable : attempt.isa === isa));
@@ -140,15 +139,17 @@ export function nativeBackend({ isa = 'auto', numerics = 'fast', reason }: Nativ
     const causes = (chosen === undefined ? attempts : [chosen]).map((attempt) => `${attempt.isa}: ${attempt.cause}`);
     throw new NativeUnavailableError(`Expected isa ${isa} to be usable here but ${causes.join('; ')}`);
   }
+  const { count, reason: whySoMany } = threadsWithin(MAX_THREADS, threads);
   return {
     name: 'native',
     isa: chosen.isa,
-    threads: 1,
+    threads: count,
+    place: 'a thread of its own',
     numerics,
-    reason: reason ?? (isa === 'auto' ? chosen.cause : 'asked for by name'),
+    reason: `${reason ?? (isa === 'auto' ? chosen.cause : 'asked for by name')}; threads: ${whySoMany}`,
     createExecutor() {
       const heap = new MemoryHeap();
-      return localExecutor(heap, loaderOver(heap, addon, chosen.isa, numerics));
+      return localExecutor(heap, loaderOver(heap, { addon, isa: chosen.isa, numerics, threads: count }));
     },
   };
 }

@@ -45,6 +45,7 @@ export function referenceBackend({
     name: 'reference',
     isa,
     threads: 1,
+    place: 'the calling thread',
     numerics,
     reason,
     createExecutor() {

@@ -1,9 +1,9 @@
 /** Chooses a backend: a named one or an error with every attempt, or the best that works, saying which and why. */
-import { anything, checkOptions, OptionError, oneOf, type Rule } from '../program/options.js';
+import { checkOptions, OptionError, oneOf, type Rule, wholeNumber } from '../program/options.js';
 import type { Backend, BackendName, Numerics } from './executor.js';
-import { nativeBackend } from './native.js';
+import { type NativeOptions, nativeBackend } from './native.js';
 import { referenceBackend } from './reference.js';
-import { type WasmIsa, wasmBackend } from './wasm.js';
+import { type WasmOptions, type WorkerOption, wasmBackend } from './wasm.js';
 
 export interface BackendOptions {
   /** Default `auto`: native, else WASM, else the reference. Or the environment's SEQGRAD_BACKEND. */
@@ -15,10 +15,18 @@ export interface BackendOptions {
   readonly isa?: string;
   /** `fast` fuses multiply and add where the machine can; `strict` gives the same bits everywhere. Default `fast`, or SEQGRAD_NUMERICS. */
   readonly numerics?: Numerics;
-  /** Threads to run on; only 1 is there so far. Or SEQGRAD_THREADS. */
+  /**
+   * Threads to work on, at most: WASM takes 32, and one where memory cannot be shared; the reference has one. `reason` says how many
+   * and why. Default: what the process may use, by affinity and cgroup quota. Or SEQGRAD_THREADS.
+   */
   readonly threads?: number;
   /** A compiled WASM build, for hosts that cannot fetch or compile one. */
   readonly wasm?: WebAssembly.Module;
+  /**
+   * Where WASM's workers come from: the URL of `seqgrad/worker`, a function that starts one, or one worker (then for one engine, on
+   * one thread); `false` runs WASM in the calling thread. Default: found beside this module.
+   */
+  readonly worker?: WorkerOption;
 }
 
 /** No backend can be used as asked: every attempt and its cause. */
@@ -53,8 +61,12 @@ const rules: Readonly<Record<string, Rule>> = {
   backend: oneOf('auto', ...order),
   isa: oneOf(...Object.values(isas).flat()),
   numerics: oneOf('fast', 'strict'),
-  threads: { expected: '1, the only number of threads so far', accepts: (value) => value === 1 },
-  wasm: anything,
+  threads: wholeNumber(1, 256),
+  wasm: { expected: 'a WebAssembly.Module', accepts: (value) => value instanceof WebAssembly.Module },
+  worker: {
+    expected: 'a URL, a Worker, a function that starts one, or false',
+    accepts: (value) => (value !== null && ['string', 'object', 'function'].includes(typeof value)) || value === false,
+  },
 };
 
 /** The options that environment variables give. */
@@ -73,15 +85,10 @@ function fromEnvironment(): BackendOptions {
 type Load = (options: BackendOptions, reason: string) => Promise<Backend>;
 
 const loaders: Readonly<Record<BackendName, Load>> = {
-  native: async ({ isa, numerics }, reason) =>
-    nativeBackend({ isa: isa ?? 'auto', numerics: numerics ?? 'fast', reason }),
-  wasm: ({ isa, numerics = 'fast', wasm }, reason) =>
-    wasmBackend({
-      numerics,
-      reason,
-      ...(isa === undefined ? {} : { isa: isa as WasmIsa }),
-      ...(wasm === undefined ? {} : { module: wasm }),
-    }),
+  native: async ({ isa, numerics, threads }, reason) =>
+    nativeBackend(dropUndefined({ isa, numerics, threads, reason }) as NativeOptions),
+  wasm: ({ isa, numerics, threads, worker, wasm: module }, reason) =>
+    wasmBackend(dropUndefined({ isa, numerics, threads, worker, module, reason }) as WasmOptions),
   reference: async ({ isa = 'float32', numerics = 'fast' }, reason) =>
     referenceBackend({ isa: isa as 'float32' | 'float64', numerics, reason }),
 };

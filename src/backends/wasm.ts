@@ -1,32 +1,35 @@
 /**
- * The WASM backend: the instructions in AssemblyScript, in two builds. The relaxed build may fuse multiply and add and needs an
- * engine with relaxed SIMD; the SIMD build never fuses, so strict numerics always takes it. Programs run on the calling thread.
+ * The WASM backend: the instructions in AssemblyScript. Programs run in a worker, with helpers over shared memory where there is
+ * any, and in the calling thread only where there are no workers. The relaxed builds may fuse multiply and add and need an engine
+ * with relaxed SIMD; the SIMD builds never fuse, so strict numerics always takes them.
  */
-import { describeFault, faults, MalformedProgramError } from '../program/check.js';
-import { fingerprint } from '../program/encode.js';
-import { type Backend, type Numerics, RESERVED_ELEMENTS } from './executor.js';
-import { MemoryHeap } from './heap.js';
+import type { Backend, Numerics } from './executor.js';
+import { MemoryHeap, sharedMemory } from './heap.js';
+import { whyNotShared } from './host.js';
 import { localExecutor } from './local.js';
-import { type Loader, type Runnable, timed } from './machine.js';
+import { type AnyWorker, hasWorkers, startWorker, whyNoWorker } from './peer.js';
+import { remoteExecutor } from './remote.js';
+import { type ThreadCount, threadsWithin } from './threads.js';
+import { identify, nameOfBuild, probeWasm, type WasmBuild, type WasmIsa, wasmIsas } from './wasm-builds.js';
+import { WasmLoader } from './wasm-loader.js';
 
-export type WasmIsa = 'wasm-relaxed' | 'wasm-simd';
+/** What the modules are made for: MAX_LANES of assembly/team.ts. */
+const MAX_THREADS = 32;
+
+/** Where workers come from: the URL of `seqgrad/worker`, one such worker, or what starts them. `false`: no workers. */
+export type WorkerOption = string | URL | AnyWorker | (() => AnyWorker) | false;
 
 export interface WasmOptions {
   /** `fast` takes the relaxed build where the engine accepts it. */
   readonly numerics?: Numerics;
   /** This build and no other. */
   readonly isa?: WasmIsa;
+  /** At most so many. Default: what the process may use. One where memory cannot be shared. */
+  readonly threads?: number;
+  readonly worker?: WorkerOption;
   /** A compiled build, for hosts that cannot fetch or compile one (edge workers). */
   readonly module?: WebAssembly.Module;
   readonly reason?: string;
-}
-
-/** A build that was tried. */
-export interface WasmAttempt {
-  readonly isa: WasmIsa;
-  readonly module?: WebAssembly.Module;
-  /** Why it cannot be used here. */
-  readonly cause?: string;
 }
 
 /** No build can be used as asked. */
@@ -35,166 +38,85 @@ export class WasmUnavailableError extends Error {
   override readonly name = 'WasmUnavailableError';
 }
 
-/** A program stopped on a trap; what it was to write is undefined. */
-export class ProgramTrappedError extends Error {
-  readonly code = 'ERR_SEQGRAD_TRAP';
-  override readonly name = 'ProgramTrappedError';
-}
-
-/** What assembly/index.ts exports. */
-interface WasmExports {
-  contract(): number;
-  relaxed(): number;
-  check(words: number, count: number, heapElements: number): number;
-  faultRecord(): number;
-  workspace(words: number): number;
-  run(words: number, first: number, last: number, workspace: number): void;
-}
-
-const files: Readonly<Record<WasmIsa, { readonly url: URL; readonly needs: string }>> = {
-  'wasm-relaxed': {
-    url: new URL('../../wasm/seqgrad.relaxed.wasm', import.meta.url),
-    needs: 'relaxed SIMD (Node 20 has it behind --experimental-wasm-relaxed-simd)',
-  },
-  'wasm-simd': { url: new URL('../../wasm/seqgrad.simd.wasm', import.meta.url), needs: 'SIMD' },
-};
-
-/** Best first. */
-const isas = Object.keys(files) as WasmIsa[];
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
-
-/** Reads files through `process` where there is one: an import of node:fs would stop bundlers for the browser. */
-async function read(url: URL): Promise<Uint8Array<ArrayBuffer>> {
-  const fs = globalThis.process?.getBuiltinModule?.('node:fs/promises');
-  if (url.protocol === 'file:' && fs !== undefined) return new Uint8Array(await fs.readFile(url));
-  const response = await fetch(url);
-  if (!response.ok) throw new Error(`${url.href}: HTTP ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
-}
-
-const instantiate = (module: WebAssembly.Module, memory: WebAssembly.Memory): WasmExports =>
-  new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as WasmExports;
-
-/** Which build a module is, if it was built from this instruction list. */
-function identify(module: WebAssembly.Module): WasmAttempt | { readonly cause: string } {
-  let built: WasmExports;
-  try {
-    built = instantiate(module, new WebAssembly.Memory({ initial: 1, maximum: 1 }));
-    if (built.contract() === fingerprint) return { isa: built.relaxed() === 1 ? 'wasm-relaxed' : 'wasm-simd', module };
-  } catch (error) {
-    return { cause: `not a module of seqgrad (${messageOf(error)})` };
-  }
-  return { cause: `built from instruction list ${built.contract()}, but this is ${fingerprint}: build again` };
-}
-
-const compiled = new Map<WasmIsa, WasmAttempt>();
-
-async function attempt(isa: WasmIsa): Promise<WasmAttempt> {
-  const known = compiled.get(isa);
-  if (known !== undefined) return known;
-  const { url, needs } = files[isa];
-  let bytes: Uint8Array<ArrayBuffer>;
-  try {
-    bytes = await read(url);
-  } catch (error) {
-    return { isa, cause: `the file cannot be read (${messageOf(error)})` };
-  }
-  if (!WebAssembly.validate(bytes)) return { isa, cause: `this engine does not support ${needs}` };
-  const found = { isa, ...identify(await WebAssembly.compile(bytes)) };
-  if (found.cause === undefined) compiled.set(isa, found);
-  return found;
-}
-
-/** Tries both builds, best first. */
-export const probeWasm = (): Promise<WasmAttempt[]> => Promise.all(isas.map(attempt));
-
 interface Choice {
   readonly module: WebAssembly.Module;
-  readonly isa: WasmIsa;
+  readonly build: WasmBuild;
+  readonly threads: ThreadCount;
   /** Better builds that cannot be used, each with its cause. */
   readonly passedOver: readonly string[];
 }
 
-async function choose({ numerics, isa, module }: WasmOptions): Promise<Choice> {
+const alone = (threads: ThreadCount, cause: string): ThreadCount =>
+  threads.count === 1 ? threads : { count: 1, reason: `not ${threads.count}: ${cause}` };
+
+/** The build to take. @throws WasmUnavailableError */
+async function choose({ numerics, isa, module }: WasmOptions, threads: ThreadCount): Promise<Choice> {
   if (numerics === 'strict' && isa === 'wasm-relaxed') {
     throw new WasmUnavailableError(
       'Expected isa wasm-simd for strict numerics but received wasm-relaxed, which may fuse',
     );
   }
   const wanted = isa ?? (numerics === 'strict' ? 'wasm-simd' : undefined);
-  if (module !== undefined) {
-    const given = identify(module);
-    if (!('isa' in given)) throw new WasmUnavailableError(`the given module: ${given.cause}`);
-    if (wanted !== undefined && given.isa !== wanted) {
-      throw new WasmUnavailableError(`Expected a ${wanted} module but received ${given.isa}`);
+  if (module !== undefined) return chooseGiven(module, wanted, threads);
+  const builds = (wanted === undefined ? wasmIsas : [wanted]).flatMap((candidate) =>
+    (threads.count > 1 ? [true, false] : [false]).map((shared) => ({ isa: candidate, shared })),
+  );
+  /** What stood in the way, and of which builds. */
+  const failures = new Map<string, string[]>();
+  const passedOver = (): string[] => [...failures].map(([cause, names]) => `${names.join(', ')}: ${cause}`);
+  for (const build of builds) {
+    const [{ module: found, cause = '' } = {}] = await probeWasm(build);
+    if (found !== undefined) {
+      const its = build.shared ? threads : alone(threads, 'there is no build for shared memory');
+      return { module: found, build, threads: its, passedOver: passedOver() };
     }
-    return { module, isa: given.isa, passedOver: [] };
+    failures.set(cause, [...(failures.get(cause) ?? []), nameOfBuild(build)]);
   }
-  const passedOver: string[] = [];
-  for (const candidate of wanted === undefined ? isas : [wanted]) {
-    const { module: found, cause } = await attempt(candidate);
-    if (found !== undefined) return { module: found, isa: candidate, passedOver };
-    passedOver.push(`${candidate}: ${cause}`);
-  }
-  throw new WasmUnavailableError(passedOver.join('; '));
+  throw new WasmUnavailableError(passedOver().join('; '));
 }
 
-/** Whole cache lines. */
-const aligned = (elements: number): number => Math.ceil(elements / 16) * 16;
-
-class WasmLoader implements Loader {
-  readonly #heap: MemoryHeap;
-  readonly #wasm: WasmExports;
-  /** Behind these elements lie the words of the program that runs, then its workspace. */
-  #dataElements = RESERVED_ELEMENTS;
-
-  constructor(heap: MemoryHeap, module: WebAssembly.Module) {
-    this.#heap = heap;
-    this.#wasm = instantiate(module, heap.memory);
+function chooseGiven(module: WebAssembly.Module, wanted: WasmIsa | undefined, threads: ThreadCount): Choice {
+  const build = identify(module);
+  if ('cause' in build) throw new WasmUnavailableError(`the given module: ${build.cause}`);
+  if (wanted !== undefined && build.isa !== wanted) {
+    throw new WasmUnavailableError(`Expected a ${wanted} module but received ${build.isa}`);
   }
+  const its = build.shared ? threads : alone(threads, 'the given module is for one thread');
+  return { module, build, threads: its, passedOver: [] };
+}
 
-  load(program: Int32Array, dataElements: number): Runnable {
-    this.#dataElements = Math.max(this.#dataElements, aligned(dataElements));
-    this.#makeRoom(program.length);
-    const result = this.#wasm.check(this.#place(program), program.length, dataElements);
-    if (result !== 0) {
-      const fault = { fault: faults[result & 0xff] ?? 'header', item: result >> 8, record: this.#wasm.faultRecord() };
-      throw new MalformedProgramError(describeFault(program, fault, dataElements));
-    }
-    const privateElements = aligned(program.length) + this.#wasm.workspace(this.#place(program));
-    this.#makeRoom(privateElements);
-    return {
-      recordCount: program[2] as number,
-      run: (first, last, milliseconds) => {
-        this.#makeRoom(privateElements); // a later program may have moved the end of the data
-        const at = this.#place(program);
-        if (milliseconds === undefined) this.#run(program, at, first, last);
-        else timed(first, last, milliseconds, (record) => this.#run(program, at, record, record + 1));
-      },
-    };
+/** Starts workers, or says why there are none. */
+function workersFrom(worker: WorkerOption | undefined): { hire: () => AnyWorker; most: number } | string {
+  if (worker === false) return 'as asked';
+  if (worker === undefined) {
+    return hasWorkers() ? { hire: () => startWorker(), most: MAX_THREADS } : 'there are no workers here';
   }
+  if (typeof worker === 'function') return { hire: worker, most: MAX_THREADS };
+  if (typeof worker === 'string' || worker instanceof URL)
+    return { hire: () => startWorker(worker), most: MAX_THREADS };
+  let isTaken = false;
+  const hire = (): AnyWorker => {
+    if (isTaken) throw new Error('Expected a `worker` for each engine (a URL, or a function) but received only one');
+    isTaken = true;
+    return worker;
+  };
+  return { hire, most: 1 };
+}
 
-  #makeRoom(privateElements: number): void {
-    this.#heap.grow(this.#dataElements + privateElements);
-  }
+/** Whether workers that have a URL start here is found out once. */
+const known = new Map<string, Promise<string | undefined>>();
 
-  /** Copies the words behind the data: another program's may be there. */
-  #place(words: Int32Array): number {
-    new Int32Array(this.#heap.memory.buffer).set(words, this.#dataElements);
-    return this.#dataElements * 4;
+function whyNoWorkerFrom(worker: WorkerOption | undefined, choice: Choice): Promise<string | undefined> {
+  if (worker !== undefined && typeof worker !== 'string' && !(worker instanceof URL)) return Promise.resolve(undefined);
+  const { module, build } = choice;
+  const url = String(worker ?? '');
+  let cause = known.get(url);
+  if (cause === undefined) {
+    const memory = build.shared ? sharedMemory() : undefined;
+    cause = whyNoWorker(() => startWorker(worker), { module, memory, lane: 0, lanes: 1 });
+    known.set(url, cause);
   }
-
-  #run(words: Int32Array, at: number, first: number, last: number): void {
-    try {
-      this.#wasm.run(at, first, last, at + aligned(words.length) * 4);
-    } catch (cause) {
-      throw new ProgramTrappedError(
-        `records ${first} to ${last} of a program of ${words[2]} stopped: ${messageOf(cause)}`,
-        { cause },
-      );
-    }
-  }
+  return cause;
 }
 
 /**
@@ -202,17 +124,50 @@ class WasmLoader implements Loader {
  * @throws WasmUnavailableError naming each build that was tried and its cause.
  */
 export async function wasmBackend({ numerics = 'fast', ...options }: WasmOptions = {}): Promise<Backend> {
-  const { module, isa, passedOver } = await choose({ ...options, numerics });
-  const why = options.reason ?? (options.isa === undefined ? 'the best build that works' : 'asked for by name');
+  const workers = workersFrom(options.worker);
+  if (typeof workers === 'string') return inCallingThread({ ...options, numerics }, workers);
+  const { hire, most } = workers;
+  const unshared = whyNotShared();
+  const threads =
+    most === 1 || unshared !== undefined
+      ? threadsWithin(1, options.threads, unshared ?? 'one worker is given')
+      : threadsWithin(most, options.threads);
+  const choice = await choose({ ...options, numerics }, threads);
+  const refused = await whyNoWorkerFrom(options.worker, choice);
+  if (refused !== undefined) {
+    if (options.worker !== undefined) throw new WasmUnavailableError(`the worker does not start: ${refused}`);
+    return inCallingThread({ ...options, numerics }, `a worker does not start: ${refused}`);
+  }
+  const { module, build } = choice;
   return {
-    name: 'wasm',
-    isa,
-    threads: 1,
-    numerics,
-    reason: [why, ...passedOver].join('; '),
+    ...describe(choice, numerics, options),
+    place: build.shared ? 'a worker, shared memory' : 'a worker',
     createExecutor() {
-      const heap = new MemoryHeap();
-      return localExecutor(heap, new WasmLoader(heap, module));
+      const memory = build.shared ? sharedMemory() : undefined;
+      return remoteExecutor({ module, lanes: choice.threads.count, memory, hire });
     },
   };
+}
+
+async function inCallingThread(options: WasmOptions & { readonly numerics: Numerics }, why: string): Promise<Backend> {
+  const choice = await choose(options, threadsWithin(1, options.threads, 'it runs in the calling thread'));
+  return {
+    ...describe(choice, options.numerics, options),
+    place: `the calling thread (${why})`,
+    createExecutor() {
+      const heap = new MemoryHeap(choice.build.shared ? sharedMemory() : undefined);
+      return localExecutor(heap, new WasmLoader(heap, choice.module, 1));
+    },
+  };
+}
+
+function describe({ build, threads, passedOver }: Choice, numerics: Numerics, { isa, reason }: WasmOptions) {
+  const why = reason ?? (isa === undefined ? 'the best build that works' : 'asked for by name');
+  return {
+    name: 'wasm',
+    isa: build.isa,
+    threads: threads.count,
+    numerics,
+    reason: [why, ...passedOver, `threads: ${threads.reason}`].join('; '),
+  } as const;
 }

@@ -60,7 +60,11 @@ export function withBackend(command: Command): Command {
     .option('--backend <name>', 'auto, native, wasm or reference (default: SEQGRAD_BACKEND, else auto)')
     .option('--isa <name>', 'one instruction set: sse2, avx2, avx512, wasm-simd, wasm-relaxed, float32, float64')
     .option('--numerics <kind>', 'fast, or strict: the same bits on every backend (default: fast)')
-    .option('--threads <n>', 'threads to run on (only 1 so far)', numberOption({ from: 1, whole: true }));
+    .option(
+      '--threads <n>',
+      'threads to work on (default: SEQGRAD_THREADS, else what this process may use)',
+      numberOption({ from: 1, whole: true }),
+    );
 }
 
 export const backendFrom = ({ backend, isa, numerics, threads }: BackendFlags): Promise<Backend> =>

@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import type { Command } from 'commander';
 import type { Backend } from '../backends/executor.js';
 import { probeNative } from '../backends/native.js';
-import { probeWasm } from '../backends/wasm.js';
+import { nameOfBuild, probeWasm } from '../backends/wasm-builds.js';
 import { fingerprint } from '../program/encode.js';
 import { type BackendFlags, backendFrom, nameOf, withBackend } from './command.js';
 import { packageVersion } from './package.js';
@@ -21,9 +21,9 @@ interface Candidate {
 
 async function candidates(): Promise<Candidate[]> {
   const native = probeNative().map(({ isa, usable, cause }) => ({ backend: 'native', isa, usable, cause }));
-  const wasm = (await probeWasm()).map(({ isa, cause }) => ({
+  const wasm = (await probeWasm()).map(({ cause, ...build }) => ({
     backend: 'wasm',
-    isa,
+    isa: nameOfBuild(build),
     usable: cause === undefined,
     cause: cause ?? 'this engine validates it',
   }));

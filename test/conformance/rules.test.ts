@@ -204,7 +204,7 @@ for (const subject of subjects.filter(({ strict }) => strict)) {
   });
 }
 
-for (const subject of subjects.filter(({ title }) => /^native avx.* fast$/.test(title))) {
+for (const subject of subjects.filter(({ title }) => /^native avx.* fast/.test(title))) {
   test.serial(`${subject.title} fuses multiplications with additions`, async (t) => {
     t.deepEqual((await run(subject, fused))('c'), [2 ** -24]);
   });

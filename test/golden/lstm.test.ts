@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { Command } from 'commander';
 import { probeNative } from '../../src/backends/native.js';
-import { probeWasm } from '../../src/backends/wasm.js';
+import { probeWasm } from '../../src/backends/wasm-builds.js';
 import { defineGrad } from '../../src/cli/grad.js';
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from '../../src/formats/safetensors.js';
 import { disagreements, type Tensors } from './compare.js';
@@ -33,7 +33,7 @@ for (const { isa, usable, cause } of probeNative()) {
   if (usable) subjects.push(single('native', isa), single('native', isa, 'strict'));
   else missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
 }
-for (const { isa, cause } of await probeWasm()) {
+for (const { isa, cause } of await probeWasm({ shared: false })) {
   if (cause === undefined) subjects.push(single('wasm', isa));
   else missing.push({ title: `wasm ${isa}`, cause });
 }

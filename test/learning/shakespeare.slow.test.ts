@@ -9,7 +9,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { Backend } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
-import { probeWasm, wasmBackend } from '../../src/backends/wasm.js';
+import { wasmBackend } from '../../src/backends/wasm.js';
+import { probeWasm } from '../../src/backends/wasm-builds.js';
 import { split } from '../../src/data/split.js';
 import { CharacterVocabulary } from '../../src/data/vocabulary.js';
 import { LstmLanguageModel } from '../../src/models/language-model.js';
@@ -37,7 +38,7 @@ const backends: readonly (readonly [name: string, load: () => Promise<Backend>])
   ...probeNative()
     .filter(({ usable }) => usable)
     .map(({ isa }) => [`native ${isa}`, async () => nativeBackend({ isa })] as const),
-  ...(await probeWasm())
+  ...(await probeWasm({ shared: false }))
     .filter(({ cause }) => cause === undefined)
     .map(({ isa }) => [isa, () => wasmBackend({ isa })] as const),
 ];

@@ -1,4 +1,4 @@
-/** Registers the conformance tests of an instruction: each backend against the reference, and strict backends with each other. */
+/** Registers the conformance tests of an instruction: each backend against the reference, and those of a group with each other. */
 import test from 'ava';
 import type { InstructionName } from '../../src/program/instructions.js';
 import { laneCounts, laneDifferences, twins } from '../wasm/same-bits.js';
@@ -25,10 +25,10 @@ export function conforms(instruction: InstructionName, cases: readonly Case[]): 
     })();
     return questions;
   };
-  const strictOutcomes = new Map<string, (Outcome | undefined)[]>();
+  const groups = new Map<string, Map<string, (Outcome | undefined)[]>>();
 
   for (const subject of subjects) {
-    const { title, strict } = subject;
+    const { title, group } = subject;
     test.serial(`${instruction}: ${title} agrees with the float64 reference (${cases.length} cases)`, async (t) => {
       const reports: string[] = [];
       const outcomes: (Outcome | undefined)[] = [];
@@ -37,7 +37,7 @@ export function conforms(instruction: InstructionName, cases: readonly Case[]): 
         outcomes.push(outcome);
         if (violations.length > 0) reports.push(report(question.testCase, violations));
       }
-      if (strict) strictOutcomes.set(title, outcomes);
+      if (group !== undefined) groups.set(group, (groups.get(group) ?? new Map()).set(title, outcomes));
       t.deepEqual(reports.slice(0, 5), [], `${reports.length} cases of ${cases.length}`);
     });
   }
@@ -49,25 +49,27 @@ export function conforms(instruction: InstructionName, cases: readonly Case[]): 
       },
     );
   }
-  const strictTitles = subjects.filter(({ strict }) => strict).map(({ title }) => title);
-  if (strictTitles.length < 2) return; // subjects.test.ts says so
-  test.serial(`${instruction}: ${strictTitles.join(' = ')}, bit for bit`, (t) => {
-    const [first, ...others] = [...strictOutcomes];
-    const reports: string[] = [];
-    for (const [title, outcomes] of others) {
-      for (const [index, testCase] of cases.entries()) {
-        const [a, b] = [first?.[1][index], outcomes[index]];
-        if (a === undefined || b === undefined) continue; // its own test has failed
-        const differences = bitDifferences(testCase, a, b);
-        if (differences.length > 0)
-          reports.push(
-            report(
-              testCase,
-              differences.map((words) => `${first?.[0]}, ${title}: ${words}`),
-            ),
-          );
-      }
+  for (const name of new Set(subjects.map(({ group }) => group))) {
+    const titles = subjects.filter(({ group }) => group === name).map(({ title }) => title);
+    if (name === undefined || titles.length < 2) continue; // subjects.test.ts says so
+    test.serial(`${instruction}: ${titles.join(' = ')}, bit for bit`, (t) => {
+      const reports = bitwiseReports(cases, groups.get(name) ?? new Map());
+      t.deepEqual(reports.slice(0, 5), [], `${reports.length} comparisons`);
+    });
+  }
+}
+
+/** Where the outcomes of a group's members differ from those of the first. */
+function bitwiseReports(cases: readonly Case[], members: ReadonlyMap<string, (Outcome | undefined)[]>): string[] {
+  const [first, ...others] = [...members];
+  const reports: string[] = [];
+  for (const [title, outcomes] of others) {
+    for (const [index, testCase] of cases.entries()) {
+      const [a, b] = [first?.[1][index], outcomes[index]];
+      if (a === undefined || b === undefined) continue; // its own test has failed
+      const differences = bitDifferences(testCase, a, b).map((words) => `${first?.[0]}, ${title}: ${words}`);
+      if (differences.length > 0) reports.push(report(testCase, differences));
     }
-    t.deepEqual(reports.slice(0, 5), [], `${reports.length} comparisons`);
-  });
+  }
+  return reports;
 }

@@ -1,17 +1,20 @@
-/** The backends that the suites examine: every one that works here; those that do not are named with their cause. */
+/** The backends that the suites examine: every one that works here, on one thread and on several; those that do not, with their cause. */
 import type { Backend, Numerics } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { referenceBackend } from '../../src/backends/reference.js';
-import { probeWasm, wasmBackend } from '../../src/backends/wasm.js';
+import { wasmBackend } from '../../src/backends/wasm.js';
+import { nameOfBuild, probeWasm } from '../../src/backends/wasm-builds.js';
 import { Bench } from './bench.js';
 import type { Examined } from './examine.js';
 
 export interface Subject extends Examined {
-  /** Such as `native avx2 strict`. */
+  /** Such as `native avx2 strict, 3 threads`. */
   readonly title: string;
   readonly backend: Backend;
   /** Strict subjects give the same bits as each other. The reference is not among them. */
   readonly strict: boolean;
+  /** Subjects of one group give the same bits: all strict ones, and those of an ISA on however many threads. */
+  readonly group: string | undefined;
 }
 
 export interface MissingSubject {
@@ -21,24 +24,41 @@ export interface MissingSubject {
 
 const bothNumerics: readonly Numerics[] = ['fast', 'strict'];
 
+/** One thread; and several, a number by which little can be divided, of which some have to share a core. */
+export const threadCounts: readonly number[] = [1, 3];
+
 function subjectOf(backend: Backend): Subject {
-  const { name, isa, numerics } = backend;
-  const title = name === 'reference' ? `reference ${isa}` : `${name === 'native' ? 'native ' : ''}${isa} ${numerics}`;
-  const strict = numerics === 'strict' && name !== 'reference';
-  return { title, backend, bench: new Bench(backend), strict, mayFlush: name === 'native' && numerics === 'fast' };
+  const { name, isa, numerics, threads } = backend;
+  const isReference = name === 'reference';
+  const kernels = isReference ? `reference ${isa}` : `${name === 'native' ? 'native ' : ''}${isa} ${numerics}`;
+  const strict = numerics === 'strict' && !isReference;
+  return {
+    title: threads === 1 ? kernels : `${kernels}, ${threads} threads`,
+    backend,
+    bench: new Bench(backend),
+    strict,
+    group: strict ? 'strict' : isReference ? undefined : kernels,
+    mayFlush: name === 'native' && numerics === 'fast',
+  };
 }
 
 async function findSubjects(): Promise<{ subjects: Subject[]; missing: MissingSubject[] }> {
   const subjects = [subjectOf(referenceBackend())];
   const missing: MissingSubject[] = [];
   for (const { isa, usable, cause } of probeNative()) {
-    if (usable) for (const numerics of bothNumerics) subjects.push(subjectOf(nativeBackend({ isa, numerics })));
-    else missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
+    if (!usable) missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
+    for (const numerics of usable ? bothNumerics : []) {
+      for (const threads of threadCounts) subjects.push(subjectOf(nativeBackend({ isa, numerics, threads })));
+    }
   }
-  for (const { isa, cause } of await probeWasm()) {
-    if (cause !== undefined) missing.push({ title: isa, cause });
-    else if (isa === 'wasm-relaxed') subjects.push(subjectOf(await wasmBackend({ isa })));
-    else for (const numerics of bothNumerics) subjects.push(subjectOf(await wasmBackend({ isa, numerics })));
+  for (const { cause, ...build } of await probeWasm()) {
+    const { isa, shared } = build;
+    if (cause !== undefined) missing.push({ title: nameOfBuild(build), cause });
+    for (const numerics of cause === undefined ? bothNumerics : []) {
+      if (isa === 'wasm-relaxed' && numerics === 'strict') continue;
+      const threads = shared ? (threadCounts[1] as number) : 1;
+      subjects.push(subjectOf(await wasmBackend({ isa, numerics, threads })));
+    }
   }
   return { subjects, missing };
 }

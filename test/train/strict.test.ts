@@ -1,7 +1,8 @@
 import test from 'ava';
 import type { Backend } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
-import { probeWasm, wasmBackend } from '../../src/backends/wasm.js';
+import { wasmBackend } from '../../src/backends/wasm.js';
+import { probeWasm } from '../../src/backends/wasm-builds.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { backends } from './backends.js';
 import { bitsOf, smallModel, text } from './text.js';
@@ -13,7 +14,7 @@ for (const { isa, usable, cause } of probeNative()) {
   if (usable) strict.push({ title: isa, backend: nativeBackend({ isa, numerics }) });
   else missing.push({ isa, cause });
 }
-for (const { isa, cause } of await probeWasm()) {
+for (const { isa, cause } of await probeWasm({ shared: false })) {
   if (isa !== 'wasm-simd') continue;
   if (cause === undefined) strict.push({ title: isa, backend: await wasmBackend({ numerics, isa }) });
   else missing.push({ isa, cause });
