@@ -38,6 +38,14 @@ export abstract class Heap {
   }
 }
 
+/** Why threads cannot share memory here; undefined where they can. */
+export function whyNotShared(): string | undefined {
+  if (typeof SharedArrayBuffer === 'undefined' || globalThis.crossOriginIsolated === false) {
+    return 'no shared memory, because this page is not cross-origin isolated';
+  }
+  return undefined;
+}
+
 /** Memory that threads share. It is given as many addresses as it may ever need, so there may be less than 4 GiB of them. */
 export function sharedMemory(): WebAssembly.Memory {
   for (let maximum = MAX_PAGES; ; maximum /= 2) {

@@ -1,7 +1,5 @@
 /** The native backend: the instructions in C++, compiled once for each ISA. Programs run on a thread of the executor's own. */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { fileURLToPath } from 'node:url';
+import { builtin } from '../host/node.js';
 import { describeFault, faults, MalformedProgramError } from '../program/check.js';
 import { fingerprint } from '../program/encode.js';
 import type { Backend, Numerics } from './executor.js';
@@ -70,13 +68,16 @@ interface NativeProgram {
   check(elements: number): { readonly fault: number; readonly record: number; readonly item: number } | null;
 }
 
-const file = fileURLToPath(new URL('../../../build/Release/seqgrad.node', import.meta.url));
-
 function loadAddon(): Addon {
-  if (!existsSync(file)) throw new NativeUnavailableError(`the addon has not been built: ${file} is not there`);
+  const [fs, modules, urls] = [builtin('node:fs'), builtin('node:module'), builtin('node:url')];
+  if (fs === undefined || modules === undefined || urls === undefined) {
+    throw new NativeUnavailableError('only Node loads addons, and this is another host');
+  }
+  const file = urls.fileURLToPath(new URL('../../../build/Release/seqgrad.node', import.meta.url));
+  if (!fs.existsSync(file)) throw new NativeUnavailableError(`the addon has not been built: ${file} is not there`);
   let addon: Addon;
   try {
-    addon = createRequire(import.meta.url)(file);
+    addon = modules.createRequire(import.meta.url)(file);
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
     throw new NativeUnavailableError(`the addon does not load: ${message}`, { cause });

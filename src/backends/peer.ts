@@ -1,6 +1,6 @@
 /** Workers as the thread sees them that started them: the same in Node and in pages, and never lost without a word. */
 import type { Worker as NodeWorker } from 'node:worker_threads';
-import { builtin } from './host.js';
+import { builtin } from '../host/node.js';
 
 export type AnyWorker = Worker | NodeWorker;
 

@@ -1,5 +1,5 @@
 /** How many threads this process may really use, and why so many. */
-import { builtin } from './host.js';
+import { builtin } from '../host/node.js';
 
 export interface ThreadCount {
   readonly count: number;

@@ -1,6 +1,8 @@
 /** The WASM builds, {simd, relaxed} × {for one thread, for shared memory}: which of them can be used here, by validating the bytes. */
+
+import { builtin } from '../host/node.js';
 import { fingerprint } from '../program/encode.js';
-import { builtin, whyNotShared } from './host.js';
+import { whyNotShared } from './heap.js';
 import { instantiate } from './wasm-loader.js';
 
 export type WasmIsa = 'wasm-relaxed' | 'wasm-simd';

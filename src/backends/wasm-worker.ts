@@ -2,9 +2,10 @@
  * The script of a worker, `seqgrad/worker`: holds a WASM machine and performs what it is sent, or helps another that does.
  * The first message says which.
  */
+
+import { builtin } from '../host/node.js';
 import { pack } from './errors.js';
 import { MemoryHeap } from './heap.js';
-import { builtin } from './host.js';
 import { Machine } from './machine.js';
 import type { Start, Started } from './peer.js';
 import { buffersOf, type Reply, type Request } from './remote.js';

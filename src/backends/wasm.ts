@@ -4,8 +4,7 @@
  * with relaxed SIMD; the SIMD builds never fuse, so strict numerics always takes them.
  */
 import type { Backend, Numerics } from './executor.js';
-import { MemoryHeap, sharedMemory } from './heap.js';
-import { whyNotShared } from './host.js';
+import { MemoryHeap, sharedMemory, whyNotShared } from './heap.js';
 import { localExecutor } from './local.js';
 import { type AnyWorker, hasWorkers, startWorker, whyNoWorker } from './peer.js';
 import { remoteExecutor } from './remote.js';

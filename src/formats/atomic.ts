@@ -4,9 +4,8 @@
  * New content goes to a temporary file in the same folder, is forced to disk (fsync), and only then takes the place of the old
  * file by rename, which is one indivisible step. A crash, a full disk or Ctrl-C at any moment leaves the old file or the new one.
  */
-import { unlinkSync } from 'node:fs';
-import { type FileHandle, mkdir, open, rename, rm, stat } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import type { FileHandle } from 'node:fs/promises';
+import { basename, dirname, join, mkdir, open, rename, rm, stat, unlinkSync } from '../host/node.js';
 import { FileError } from './errors.js';
 
 /** Takes the next bytes of a file. */
@@ -19,7 +18,7 @@ export type Content = string | Uint8Array | ((sink: Sink) => Promise<void>);
 const pending = new Set<string>();
 let serial = 0;
 
-process.on('exit', () => {
+globalThis.process?.on?.('exit', () => {
   for (const path of pending) {
     try {
       unlinkSync(path);

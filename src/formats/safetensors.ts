@@ -2,7 +2,8 @@
  * safetensors: named tensors in one file, as PyTorch and Hugging Face tools write and read them. A reader takes tensors one by
  * one; a writer streams them. Both assume a little-endian machine, as WebAssembly does.
  */
-import { type FileHandle, open } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { open } from '../host/node.js';
 import { replaceFile, type Sink } from './atomic.js';
 import { FileError, FormatError } from './errors.js';
 import { dtypeBytes, LENGTH_BYTES, parseHeader, parseHeaderLength, type TensorInfo } from './safetensors-header.js';

@@ -1,10 +1,9 @@
 /** Model folders: config.json, model.safetensors, vocab.json; all of them new or all of them old. */
-import { constants } from 'node:fs';
-import { access, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+
 import { makeFolder, replaceFiles } from '../formats/atomic.js';
 import { FileError, FormatError } from '../formats/errors.js';
 import { SafetensorsReader, type TensorToWrite, writeTensors } from '../formats/safetensors.js';
+import { access, join, readFile, W_OK } from '../host/node.js';
 import { wholeNumber } from '../program/options.js';
 import type { Variable } from '../program/variable.js';
 
@@ -39,7 +38,7 @@ export function writeModelFolder(folder: string, { config, vocabulary, parameter
  */
 export async function prepareModelFolder(folder: string): Promise<boolean> {
   await makeFolder(folder);
-  await access(folder, constants.W_OK).catch((cause) => {
+  await access(folder, W_OK).catch((cause) => {
     throw new FileError('write', folder, cause);
   });
   const path = join(folder, 'config.json');

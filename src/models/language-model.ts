@@ -1,10 +1,11 @@
 /** A character-level LSTM language model: the network, its vocabulary, and what one does with them. */
-import { join } from 'node:path';
+
 import type { Backend } from '../backends/executor.js';
 import { loadBackend } from '../backends/select.js';
 import { evaluationWindows, trainingWindows, type Window } from '../data/streams.js';
 import { CharacterVocabulary } from '../data/vocabulary.js';
 import { FormatError } from '../formats/errors.js';
+import { join } from '../host/node.js';
 import { type LstmLanguageModelConfig, LstmLanguageModelNetwork } from '../nn/language-model.js';
 import { MAX_LAYERS } from '../nn/lstm.js';
 import { anything, checkOptions, fraction, OptionError, wholeNumber } from '../program/options.js';
