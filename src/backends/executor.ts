@@ -11,6 +11,9 @@ export type Result = Float32Array | Float64Array | Int32Array;
 
 export { RESERVED_ELEMENTS } from '../program/check.js';
 
+/** A heap is one 32-bit WebAssembly.Memory. */
+export const HEAP_LIMIT_BYTES = 2 ** 32;
+
 /** A heap cannot hold what was asked of it. Nothing that was there is lost. */
 export class OutOfMemoryError extends Error {
   readonly code = 'ERR_SEQGRAD_MEMORY';

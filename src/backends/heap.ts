@@ -1,9 +1,15 @@
 /** The heaps: one growable WebAssembly.Memory for every float32 backend, a Float64Array for the float64 reference. */
-import { type ElementType, OutOfMemoryError, RESERVED_ELEMENTS, type Result, type Values } from './executor.js';
+import {
+  type ElementType,
+  HEAP_LIMIT_BYTES,
+  OutOfMemoryError,
+  RESERVED_ELEMENTS,
+  type Result,
+  type Values,
+} from './executor.js';
 
 const PAGE_BYTES = 65536;
-/** A 32-bit memory: 4 GiB. */
-const MAX_PAGES = 65536;
+const MAX_PAGES = HEAP_LIMIT_BYTES / PAGE_BYTES;
 /** 256 MiB */
 const LEAST_SHARED_PAGES = 4096;
 
@@ -77,7 +83,7 @@ export class MemoryHeap extends Heap {
       this.memory.grow(pages);
     } catch (cause) {
       throw new OutOfMemoryError(
-        `Expected the heap to grow to ${elements * 4} bytes but the limit here is ${MAX_PAGES * PAGE_BYTES} bytes or less`,
+        `Expected the heap to grow to ${elements * 4} bytes but the limit here is ${HEAP_LIMIT_BYTES} bytes or less`,
         {
           cause,
         },

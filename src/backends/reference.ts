@@ -16,6 +16,8 @@ export interface ReferenceOptions {
   readonly isa?: 'float32' | 'float64';
   /** Carried along: there is one way to compute here. */
   readonly numerics?: Numerics;
+  /** There is one, whatever is asked. */
+  readonly threads?: number;
   readonly reason?: string;
 }
 
@@ -39,6 +41,7 @@ const loaderOver = (heap: Heap): Loader => ({
 export function referenceBackend({
   isa = 'float32',
   numerics = 'fast',
+  threads = 1,
   reason = 'asked for by name',
 }: ReferenceOptions = {}): Backend {
   return {
@@ -47,7 +50,7 @@ export function referenceBackend({
     threads: 1,
     place: 'the calling thread',
     numerics,
-    reason,
+    reason: threads === 1 ? reason : `${reason}; threads: not ${threads}: the reference has one`,
     createExecutor() {
       const heap = isa === 'float64' ? new Float64Heap() : new MemoryHeap();
       return localExecutor(heap, loaderOver(heap));

@@ -2,7 +2,7 @@
 import { checkOptions, OptionError, oneOf, type Rule, wholeNumber } from '../program/options.js';
 import type { Backend, BackendName, Numerics } from './executor.js';
 import { type NativeOptions, nativeBackend } from './native.js';
-import { referenceBackend } from './reference.js';
+import { type ReferenceOptions, referenceBackend } from './reference.js';
 import { type WasmOptions, type WorkerOption, wasmBackend } from './wasm.js';
 
 export interface BackendOptions {
@@ -89,8 +89,8 @@ const loaders: Readonly<Record<BackendName, Load>> = {
     nativeBackend(dropUndefined({ isa, numerics, threads, reason }) as NativeOptions),
   wasm: ({ isa, numerics, threads, worker, wasm: module }, reason) =>
     wasmBackend(dropUndefined({ isa, numerics, threads, worker, module, reason }) as WasmOptions),
-  reference: async ({ isa = 'float32', numerics = 'fast' }, reason) =>
-    referenceBackend({ isa: isa as 'float32' | 'float64', numerics, reason }),
+  reference: async ({ isa, numerics, threads }, reason) =>
+    referenceBackend(dropUndefined({ isa, numerics, threads, reason }) as ReferenceOptions),
 };
 
 /**

@@ -35,7 +35,8 @@ export function threadsWithin(
   return count > most ? { count: most, reason: `not ${count}: ${cause}` } : { count, reason };
 }
 
-function usableThreads(): ThreadCount {
+/** All that this process may use. */
+export function usableThreads(): ThreadCount {
   const os = builtin('node:os');
   const fs = builtin('node:fs');
   if (os !== undefined && fs !== undefined) {

@@ -1,81 +1,92 @@
 /** `seqgrad doctor`: what was tried, what was chosen, and why. */
-import { cpus } from 'node:os';
+import { cpus, totalmem } from 'node:os';
 import type { Command } from 'commander';
-import type { Backend } from '../backends/executor.js';
-import { probeNative } from '../backends/native.js';
-import { nameOfBuild, probeWasm } from '../backends/wasm-builds.js';
+import { type Backend, HEAP_LIMIT_BYTES, type Numerics } from '../backends/executor.js';
+import { usableThreads } from '../backends/threads.js';
 import { fingerprint } from '../program/encode.js';
+import { OptionError } from '../program/options.js';
+import { type Candidate, checkBackend, nameOfCandidate, tryAll } from './candidates.js';
 import { type BackendFlags, backendFrom, nameOf, withBackend } from './command.js';
 import { packageVersion } from './package.js';
+import { formatBytes } from './report.js';
 
 interface Flags extends BackendFlags {
   json?: boolean;
 }
 
-interface Candidate {
-  readonly backend: string;
-  readonly isa: string;
-  readonly usable: boolean;
-  readonly cause: string;
+/** The backend that training would take now. @throws OptionError; what stands in the way is returned. */
+async function choose(flags: BackendFlags): Promise<Backend | Error> {
+  try {
+    const backend = await backendFrom(flags);
+    await checkBackend(backend);
+    return backend;
+  } catch (error) {
+    if (error instanceof OptionError || !(error instanceof Error)) throw error;
+    return error;
+  }
 }
 
-async function candidates(): Promise<Candidate[]> {
-  const native = probeNative().map(({ isa, usable, cause }) => ({ backend: 'native', isa, usable, cause }));
-  const wasm = (await probeWasm()).map(({ cause, ...build }) => ({
-    backend: 'wasm',
-    isa: nameOfBuild(build),
-    usable: cause === undefined,
-    cause: cause ?? 'this engine validates it',
-  }));
-  const reference = ['float32', 'float64'].map((isa) => ({
-    backend: 'reference',
-    isa,
-    usable: true,
-    cause: 'plain JavaScript: slow, for checks',
-  }));
-  return [...native, ...wasm, ...reference];
+function describeMachine() {
+  const { count, reason } = usableThreads();
+  const limit = process.constrainedMemory();
+  return {
+    platform: `${process.platform} ${process.arch}`,
+    cpu: cpus()[0]?.model.trim() ?? 'unknown',
+    cores: cpus().length,
+    threads: count,
+    threads_reason: reason,
+    memory_bytes: totalmem(),
+    /** Of the cgroup; null where it grants all. */
+    memory_limit_bytes: limit > 0 && limit < totalmem() ? limit : null,
+    heap_limit_bytes: HEAP_LIMIT_BYTES,
+  };
 }
 
 async function doctor({ json, ...flags }: Flags): Promise<void> {
-  const tried = await candidates();
-  const chosen = await backendFrom(flags).catch((error: Error) => error);
+  const chosen = await choose(flags);
+  const candidates = await tryAll(
+    chosen instanceof Error ? (flags.numerics as Numerics | undefined) : chosen.numerics,
+    flags.threads,
+  );
   const versions = {
     seqgrad: packageVersion(),
     node: process.version,
     v8: process.versions.v8,
     instruction_list: fingerprint,
   };
-  const machine = {
-    platform: `${process.platform} ${process.arch}`,
-    cpu: cpus()[0]?.model.trim() ?? 'unknown',
-    cores: cpus().length,
-  };
+  const machine = describeMachine();
   if (chosen instanceof Error) process.exitCode = 1;
   if (json === true || !process.stdout.isTTY) {
     const backend = chosen instanceof Error ? null : describe(chosen);
     const error = chosen instanceof Error ? chosen.message : undefined;
-    process.stdout.write(`${JSON.stringify({ backend, error, candidates: tried, machine, versions })}\n`);
+    process.stdout.write(`${JSON.stringify({ backend, error, candidates, machine, versions })}\n`);
     return;
   }
+  const limit = machine.memory_limit_bytes;
   const lines = [
     `seqgrad ${versions.seqgrad}, Node ${versions.node} (V8 ${versions.v8}), instruction list ${versions.instruction_list}`,
-    `${machine.cpu}, ${machine.cores} cores, ${machine.platform}`,
+    `${machine.cpu}, ${machine.platform}; threads: ${machine.threads} (${machine.threads_reason})`,
+    `memory: ${formatBytes(machine.memory_bytes)}${limit === null ? '' : `, ${formatBytes(limit)} of it granted by the cgroup`}; ` +
+      `at most ${formatBytes(machine.heap_limit_bytes)} for an engine`,
     '',
-    ...tried.map(
-      ({ backend, isa, usable, cause }) => `  ${usable ? '✓' : '✗'} ${backend.padEnd(10)}${isa.padEnd(13)}${cause}`,
-    ),
+    ...candidates.map(line),
     '',
-    chosen instanceof Error ? chosen.message : `chosen: ${nameOf(chosen)} (${chosen.reason})`,
+    chosen instanceof Error
+      ? chosen.message
+      : `chosen: ${nameOf(chosen)}, in ${chosen.place}, at most ${formatBytes(HEAP_LIMIT_BYTES)}\n  because: ${chosen.reason}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
 
-const describe = ({ name, isa, numerics, threads, reason }: Backend): object => ({
-  name,
-  isa,
-  numerics,
-  threads,
-  reason,
+function line(candidate: Candidate): string {
+  const { backend, simd, usable, cause, threads, place } = candidate;
+  const name = `  ${usable ? '✓' : '✗'} ${backend.padEnd(10)}${nameOfCandidate(candidate).padEnd(31)}${simd.padEnd(16)}`;
+  const where = usable ? `${threads} thread${threads === 1 ? '' : 's'} in ${place}: ` : '';
+  return `${name}${where}${cause}`;
+}
+
+const describe = ({ name, isa, numerics, threads, place, reason }: Backend): object => ({
+  ...{ name, isa, numerics, threads, place, reason },
 });
 
 export function defineDoctor(program: Command): void {

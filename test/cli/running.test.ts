@@ -220,18 +220,50 @@ withSignals('a reader that goes away ends generating without a stack', async (t)
   t.is(stderr, '');
 });
 
-test('doctor says what was tried, chosen, and why', async (t) => {
-  const [report] = linesOf(succeeded(t, await run(['doctor', '--json', '--backend', 'reference'])));
-  t.like(report, {
-    backend: { name: 'reference', isa: 'float32', reason: 'asked for by name' },
-    versions: { node: process.version },
-  });
-  const candidates = report?.candidates as { backend: string; isa: string; usable: boolean; cause: string }[];
+interface Candidate {
+  readonly backend: string;
+  readonly usable: boolean;
+  readonly cause: string;
+  readonly threads?: number;
+  readonly place?: string;
+}
+
+test('doctor tries every backend, and says what was chosen and why', async (t) => {
+  const [report] = linesOf(succeeded(t, await run(['doctor', '--json'])));
+  const candidates = report?.candidates as Candidate[];
   t.deepEqual([...new Set(candidates.map(({ backend }) => backend))], ['native', 'wasm', 'reference']);
-  t.true(candidates.every(({ cause }) => cause.length > 0));
+  t.is(candidates.filter(({ backend }) => backend === 'wasm').length, 4);
+  for (const { usable, cause, threads, place } of candidates) {
+    t.true(cause.length > 0);
+    t.is(usable, cause.startsWith('computes what it should'));
+    if (usable) t.true((threads ?? 0) >= 1 && (place ?? '') !== '');
+  }
+  const best = candidates.find(({ usable }) => usable) as Candidate;
+  t.like(report, { backend: { name: best.backend, place: best.place }, versions: { node: process.version } });
+  const machine = report?.machine as Record<string, unknown>;
+  for (const fact of ['cores', 'threads', 'memory_bytes', 'heap_limit_bytes']) t.true(Number(machine[fact]) >= 1, fact);
+});
+
+test('doctor takes the same options as training', async (t) => {
+  const flags = ['--backend', 'reference', '--numerics', 'strict', '--threads', '3'];
+  const [report] = linesOf(succeeded(t, await run(['doctor', ...flags])));
+  const reason = 'asked for by name; threads: not 3: the reference has one';
+  t.like(report, { backend: { name: 'reference', isa: 'float32', numerics: 'strict', threads: 1, reason } });
+});
+
+test('doctor fails where what was asked for does not run, and says so in its report', async (t) => {
+  const { code, stdout } = await run(['doctor', '--json', '--isa', 'wasm-relaxed', '--numerics', 'strict']);
+  t.is(code, 1);
+  t.like(linesOf(stdout)[0], { backend: null });
+  t.regex(String(linesOf(stdout)[0]?.error), /wasm-simd for strict numerics/);
+});
+
+test('doctor refuses wrong options in words', async (t) => {
   const bad = await run(['doctor', '--json', '--backend', 'gpu']);
   t.is(bad.code, 1);
-  t.regex(bad.stdout, /"error":".*gpu/);
+  t.regex(bad.stderr, /^seqgrad: .*`backend`.*gpu/);
+  t.is(bad.stdout, '');
+  t.regex((await run(['doctor', '--threads', '0'])).stderr, /Expected a whole number from 1 but received 0/);
 });
 
 test('help and version', async (t) => {

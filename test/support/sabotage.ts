@@ -23,19 +23,30 @@ export function sabotaged({ call: change = (call) => call, memory = () => {} }: 
     ...honest,
     createExecutor() {
       const executor = honest.createExecutor();
-      const { load } = executor;
+      const load = executor.load.bind(executor);
+      const read = executor.read.bind(executor);
+      let ran: Promise<void> = Promise.resolve();
+      /** Runs, then changes memory. */
+      const sabotage = async (run: () => Promise<void>, calls: readonly AnyCall<number>[]): Promise<void> => {
+        await run();
+        const ints = (await read(0, 'i32', HEAP_ELEMENTS)) as Int32Array;
+        const views = { ints, floats: new Float32Array(ints.buffer) };
+        for (const call of calls) memory(views, call);
+        await executor.write(0, 'i32', ints);
+      };
       executor.load = async (words, dataElements): Promise<LoadedProgram> => {
         const calls = decode(words);
-        const program = await load.call(executor, encode(calls.map(change)), dataElements);
-        const { run } = program;
-        program.run = async () => {
-          await run.call(program);
-          const ints = (await executor.read(0, 'i32', HEAP_ELEMENTS)) as Int32Array;
-          const views = { ints, floats: new Float32Array(ints.buffer) };
-          for (const call of calls) memory(views, call);
-          await executor.write(0, 'i32', ints);
+        const program = await load(encode(calls.map(change)), dataElements);
+        const run = program.run.bind(program);
+        program.run = () => {
+          ran = sabotage(run, calls);
+          return ran;
         };
         return program;
+      };
+      executor.read = async (address, type, elements) => {
+        await ran.catch(() => undefined); // what is read after a run is what the run left, as of any executor
+        return read(address, type, elements);
       };
       return executor;
     },
