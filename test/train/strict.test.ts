@@ -1,58 +1,95 @@
+/** The same training, bit for bit: in strict numerics everywhere, in fast numerics on any number of threads of an ISA. */
+import { createHash } from 'node:crypto';
 import test from 'ava';
-import type { Backend } from '../../src/backends/executor.js';
+import type { Backend, Numerics } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { wasmBackend } from '../../src/backends/wasm.js';
-import { probeWasm } from '../../src/backends/wasm-builds.js';
+import { nameOfBuild, probeWasm } from '../../src/backends/wasm-builds.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { backends } from './backends.js';
 import { bitsOf, smallModel, text } from './text.js';
 
-const numerics = 'strict';
-const missing: { isa: string; cause: string }[] = [];
-const strict: { title: string; backend: Backend }[] = [];
-for (const { isa, usable, cause } of probeNative()) {
-  if (usable) strict.push({ title: isa, backend: nativeBackend({ isa, numerics }) });
-  else missing.push({ isa, cause });
-}
-for (const { isa, cause } of await probeWasm({ shared: false })) {
-  if (isa !== 'wasm-simd') continue;
-  if (cause === undefined) strict.push({ title: isa, backend: await wasmBackend({ numerics, isa }) });
-  else missing.push({ isa, cause });
+/** Some more than there are cores here. */
+const threadCounts = [1, 2, 3, 8];
+const STEPS = 50;
+
+interface Kernels {
+  readonly title: string;
+  readonly cause: string | undefined;
+  /** The numbers of threads it can have. */
+  readonly threads: readonly number[];
+  readonly strict: boolean;
+  load(numerics: Numerics, threads: number): Backend | Promise<Backend>;
 }
 
-/** Parameters at the start and after training with dropout, two layers and momentum of every kind. */
-async function bits(backend: Backend): Promise<{ initial: string; trained: string; losses: number[] }> {
-  const model = await smallModel(backend, { dropout: 0.25, layers: 2, hiddenSize: 19 });
-  const initial = await bitsOf(model);
-  const trainer = new Trainer(model, { learningRate: 0.02, clipNorm: 0.5 });
-  const steps = await trainer.fit(model.batches(text, { batch: 3, window: 11 }), { steps: 8 });
-  return { initial, trained: await bitsOf(model), losses: steps.map(({ loss }) => loss) };
+const kernels: readonly Kernels[] = [
+  ...probeNative().map(
+    ({ isa, usable, cause }): Kernels => ({
+      ...{ title: `native ${isa}`, cause: usable ? undefined : cause, threads: threadCounts, strict: true },
+      load: (numerics, threads) => nativeBackend({ isa, numerics, threads }),
+    }),
+  ),
+  ...(await probeWasm()).map(
+    ({ isa, shared, cause }): Kernels => ({
+      ...{ title: nameOfBuild({ isa, shared }), cause, strict: isa === 'wasm-simd' },
+      threads: threadCounts.filter((threads) => shared === threads > 1),
+      load: (numerics, threads) => wasmBackend({ isa, numerics, threads }),
+    }),
+  ),
+];
+
+/** What is left of a training with dropout, two layers and momentum: every loss and every parameter, start and end. */
+async function hashOf(backend: Backend, seed = 1): Promise<string> {
+  const hash = createHash('sha256');
+  const model = await smallModel(backend, { dropout: 0.25, layers: 2, hiddenSize: 45, embeddingSize: 20 });
+  hash.update(await bitsOf(model));
+  const trainer = new Trainer(model, { learningRate: 0.02, clipNorm: 0.5, seed });
+  const steps = await trainer.fit(model.batches(text, { batch: 5, window: 23 }), { steps: STEPS });
+  hash.update(JSON.stringify(steps.map(({ loss, gradientNorm }) => [loss, gradientNorm])));
+  hash.update(await bitsOf(model));
+  await model.engine.close();
+  return hash.digest('hex');
 }
 
-const [first, ...rest] = strict;
-const expected = first === undefined ? undefined : await bits(first.backend);
-for (const { isa, cause } of missing) {
-  test.skip(`strict ${isa} trains to the same bits as the others (skipped: ${cause})`, () => {});
-}
-if (first === undefined || expected === undefined || rest.length === 0) {
-  test.skip(`strict backends train to the same bits (skipped: there are ${strict.length} here)`, () => {});
-} else {
-  for (const { title, backend } of rest) {
-    test(`strict ${title} trains to the same bits as strict ${first.title}`, async (t) => {
-      const actual = await bits(backend);
-      t.is(actual.initial, expected.initial, 'initial parameters');
-      t.deepEqual(actual.losses, expected.losses);
-      t.is(actual.trained, expected.trained);
-    });
+/** The hashes of one group, by who got them: all must be the same. */
+const groups = new Map<string, Map<string, string>>();
+
+for (const numerics of ['strict', 'fast'] as const) {
+  for (const { title, cause, threads, strict, load } of kernels) {
+    if (numerics === 'strict' && !strict) continue;
+    const group = numerics === 'strict' ? 'strict numerics' : `fast numerics on ${title.split(' for ')[0]}`;
+    for (const count of threads) {
+      const name = `${title}, ${count} thread${count === 1 ? '' : 's'}`;
+      if (cause !== undefined) {
+        test.skip(`${STEPS} steps: ${group}, ${name} (skipped: ${cause})`, () => {});
+        continue;
+      }
+      test.serial(`${STEPS} steps: ${group}, ${name}`, async (t) => {
+        const backend = await load(numerics, count);
+        t.is(backend.threads, count);
+        const hashes = groups.get(group) ?? new Map<string, string>();
+        groups.set(group, hashes.set(name, await hashOf(backend)));
+        t.deepEqual([...new Set(hashes.values())].length, 1, JSON.stringify([...hashes], null, 1));
+      });
+    }
   }
-
-  test('planted fault: another dropout seed gives other bits', async (t) => {
-    const model = await smallModel(first.backend, { dropout: 0.25, layers: 2, hiddenSize: 19 });
-    const trainer = new Trainer(model, { learningRate: 0.02, clipNorm: 0.5, seed: 2 });
-    await trainer.fit(model.batches(text, { batch: 3, window: 11 }), { steps: 8 });
-    t.not(await bitsOf(model), expected.trained);
-  });
 }
+
+test.serial('every hash but the reference’s has had another to agree with', (t) => {
+  for (const [group, hashes] of groups) t.true(hashes.size > 1, group);
+  t.is(groups.size === 0 || groups.has('strict numerics'), true);
+});
+
+test.serial('planted fault: another dropout seed, and fused arithmetic, give other bits', async (t) => {
+  const [first] = kernels.filter(({ cause, strict }) => cause === undefined && strict);
+  if (first === undefined) {
+    t.pass();
+    return;
+  }
+  const strict = [...(groups.get('strict numerics')?.values() ?? [])][0];
+  t.not(await hashOf(await first.load('strict', 1), 2), strict);
+  if (/avx/.test(first.title)) t.not(await hashOf(await first.load('fast', 1)), strict);
+});
 
 test('in fast numerics initial parameters differ between backends by rounding only', async (t) => {
   const all = await Promise.all(backends.map(async (backend) => (await smallModel(backend)).readParameters()));
