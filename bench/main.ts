@@ -2,6 +2,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Numerics } from '../src/backends/executor.js';
 import { cells } from './cells.js';
+import { formatDelays, measureDelays } from './delay.js';
 import { describeMachine, machineLines } from './machine.js';
 import { formatMicros, measureMicros } from './report-micro.js';
 import { formatProfiles, measureProfiles, type ProfileLines, profileLines } from './report-profile.js';
@@ -15,6 +16,7 @@ interface Flags {
   readonly rounds: number;
   readonly seconds: number;
   readonly micro?: true;
+  readonly delay?: true;
   readonly profile?: ProfileLines | true;
   readonly pytorch?: string;
   readonly pytorchPreload?: string;
@@ -47,6 +49,7 @@ const flags = new Command('npm run bench --')
   .option('--rounds <n>', 'processes for each subject', count, 3)
   .option('--seconds <n>', 'of measuring in each process, or for each instruction with --micro', above0, 1)
   .option('--micro', 'time single instructions')
+  .option('--delay', 'how late timers are in the main thread while a large LSTM trains')
   .addOption(
     new Option('--profile [lines]', 'show where the time of a step goes: a line for each kind of instruction or call')
       .choices(profileLines)
@@ -67,7 +70,10 @@ const print = (result: object, text: string): void => {
   process.stdout.write(`${flags.json ? json : lines.join('\n')}\n`);
 };
 
-if (flags.micro) {
+if (flags.delay) {
+  const rows = await measureDelays(flags.seconds);
+  print({ delays: rows }, formatDelays(rows));
+} else if (flags.micro) {
   const rows = await measureMicros(chosen, flags.rounds, flags.seconds);
   print({ instructions: rows }, formatMicros(rows));
 } else if (flags.profile) {
