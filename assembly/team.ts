@@ -33,6 +33,9 @@ const CALLER_SLEEPS: usize = CONTROL + LINE * 4;
 const WORK: usize = CONTROL + LINE * 5;
 const CONTEXT: usize = WORK + 4;
 const WORKSPACE: usize = WORK + 8;
+/** Brief rounds that lane 0 is to do alone from now on, and how many it was the last time; only lane 0 looks at them. */
+const ALONE: usize = WORK + 12;
+const CAUTION: usize = WORK + 16;
 /** For each lane: tickets left, and the number behind its last ticket. */
 const RANGES: usize = CONTROL + LINE * 6;
 
@@ -41,6 +44,12 @@ const SCRATCH_BYTES: usize = 1536;
 
 /** How often a lane looks again before it sleeps: some tens of microseconds. */
 const SPINS: i32 = 20_000;
+
+/** Least and most rounds that lane 0 does alone after a helper did not run. */
+const LEAST_ALONE: i32 = 64;
+const MOST_ALONE: i32 = 4096;
+/** Rounds that go well for each that caution is reduced by; a power of two. */
+const ROUNDS_OF_TRUST: i32 = 16;
 
 let lane: i32 = 0;
 
@@ -69,21 +78,45 @@ export function setLanes(count: i32): void {
   for (let ticket = 0; ticket < tickets; ticket++) work(context, workspace, ticket);
 }
 
-/** Does tickets 0 … `tickets` − 1, in any order and on all lanes, and returns when all are done. */
-export function parallel(tickets: i32, work: Work, context: usize, workspace: usize = 0): void {
+/**
+ * Does tickets 0 … `tickets` − 1, in any order and on all lanes, and returns when all are done. `isBrief` says that each takes some
+ * ten microseconds: then a helper that was suspended with one costs more than it saves, and lane 0 stays alone for a while.
+ */
+export function parallel(tickets: i32, work: Work, context: usize, workspace: usize = 0, isBrief: bool = true): void {
   if (ASC_FEATURE_THREADS) {
-    if (tickets > 1 && load<i32>(LANES) > 1) {
-      fork(tickets, work.index, context, workspace);
+    if (tickets > 1 && load<i32>(LANES) > 1 && !(isBrief && staysAlone())) {
+      const wasPrompt = fork(tickets, work.index, context, workspace);
+      if (isBrief) learn(wasPrompt);
       return;
     }
   }
   inTurn(tickets, work, context, workspace);
 }
 
+/** Whether this is one of the rounds that lane 0 does alone; counts them. */
+@inline function staysAlone(): bool {
+  const left = load<i32>(ALONE);
+  if (left == 0) return false;
+  store<i32>(ALONE, left - 1);
+  return true;
+}
+
+/** Twice as long alone each time that a helper did not run, and slowly less while helpers do. */
+function learn(wasPrompt: bool): void {
+  const caution = load<i32>(CAUTION);
+  if (!wasPrompt) {
+    const rounds = min(caution * 2 + LEAST_ALONE, MOST_ALONE);
+    store<i32>(CAUTION, rounds);
+    store<i32>(ALONE, rounds);
+  } else if (caution > 0 && (load<i32>(ROUND) & (ROUNDS_OF_TRUST - 1)) == 0) {
+    store<i32>(CAUTION, caution - 1);
+  }
+}
+
 @inline function rangeOf(its: i32): usize { return RANGES + <usize>its * LINE; }
 
-/** One round. Plain stores are published by the atomic store of the ranges. */
-function fork(tickets: i32, work: i32, context: usize, workspace: usize): void {
+/** One round, and whether it ended without sleep. Plain stores are published by the atomic store of the ranges. */
+function fork(tickets: i32, work: i32, context: usize, workspace: usize): bool {
   store<i32>(WORK, work);
   store<usize>(CONTEXT, context);
   store<usize>(WORKSPACE, workspace);
@@ -98,13 +131,13 @@ function fork(tickets: i32, work: i32, context: usize, workspace: usize): void {
   atomic.store<i32>(ROUND, load<i32>(ROUND) + 1);
   if (atomic.load<i32>(SLEEPERS) > 0) atomic.notify(ROUND, tickets - 1);
   const done = takePart();
-  if (atomic.sub<i32>(PENDING, done) != done) awaitTaken();
+  return atomic.sub<i32>(PENDING, done) == done || awaitTaken();
 }
 
-/** Until the helpers are done with what they took: it is not long, or else one of them needs this core. */
-function awaitTaken(): void {
+/** Until the helpers are done with what they took: false if lane 0 slept, so that one of them might have its core. */
+function awaitTaken(): bool {
   for (let spins = 0; spins < SPINS; spins++) {
-    if (atomic.load<i32>(PENDING) == 0) return;
+    if (atomic.load<i32>(PENDING) == 0) return true;
   }
   atomic.store<i32>(CALLER_SLEEPS, 1);
   let pending = atomic.load<i32>(PENDING);
@@ -113,6 +146,7 @@ function awaitTaken(): void {
     pending = atomic.load<i32>(PENDING);
   }
   atomic.store<i32>(CALLER_SLEEPS, 0);
+  return false;
 }
 
 /** Does what is left of all ranges, its own first; how many tickets that were. */

@@ -73,7 +73,7 @@ export function lstmForward(r: LstmForward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   parallel(ceilDiv(H, packedUnits(H)), packForwardTicket, changetype<usize>(r), workspace);
   if (!sharesUnits(B, H)) {
-    parallel(ceilDiv(B, rowsOfTicket(B)), forwardRowsTicket, changetype<usize>(r), workspace);
+    parallel(ceilDiv(B, rowsOfTicket(B)), forwardRowsTicket, changetype<usize>(r), workspace, false);
     return;
   }
   initialStates(r, 0, B);
@@ -250,7 +250,7 @@ export function lstmBackward(r: LstmBackward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   parallel(ceilDiv(H, packedUnits(H)), packBackwardTicket, changetype<usize>(r), workspace);
   if (!sharesUnits(B, H)) {
-    parallel(ceilDiv(B, rowsOfTicket(B)), backwardRowsTicket, changetype<usize>(r), workspace);
+    parallel(ceilDiv(B, rowsOfTicket(B)), backwardRowsTicket, changetype<usize>(r), workspace, false);
     return;
   }
   finalGradients(r, 0, B);

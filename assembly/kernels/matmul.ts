@@ -156,7 +156,7 @@ function compute(block: Block): void {
   const packing = block.packingTickets * block.count, tiles = block.tilesTickets * block.count;
   if (block.isShared) {
     parallel(packing, packTicket, changetype<usize>(block));
-    parallel(tiles, tilesTicket, changetype<usize>(block));
+    parallel(tiles, tilesTicket, changetype<usize>(block), 0, block.rows == SMALL_TICKET_ROWS);
   } else {
     inTurn(packing, packTicket, changetype<usize>(block));
     inTurn(tiles, tilesTicket, changetype<usize>(block));

@@ -43,6 +43,8 @@ for (const name of buildNames) {
 export const instantiate = (module: WebAssembly.Module, memory: WebAssembly.Memory): Exports =>
   new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as Exports;
 
+/** Where assembly/team.ts keeps how long lane 0 stays alone after a helper did not run, in elements. */
+export const ALONE = (8192 + 5 * 64 + 12) / 4;
 /** 64 MiB: data, then the words of a program, then its workspace. */
 const PAGES = 1024;
 
@@ -83,7 +85,7 @@ export class Team {
     return helper;
   }
 
-  /** Runs a program that touches the first `dataElements` once. */
+  /** Runs a program that touches the first `dataElements` once. Its rounds are shared out however busy this machine has been. */
   run(words: Int32Array, dataElements: number): void {
     const at = Math.ceil(Math.max(dataElements, RESERVED_ELEMENTS) / 16) * 16;
     const workspace = at + Math.ceil(words.length / 16) * 16;
@@ -92,6 +94,7 @@ export class Team {
     if (fault !== 0) throw new Error(`the program has fault ${fault}`);
     const end = workspace + this.lane0.workspace(at * 4);
     if (end > this.ints.length) throw new Error(`Expected at most ${this.ints.length} elements but ${end} are needed`);
+    this.ints.fill(0, ALONE, ALONE + 2);
     this.lane0.run(at * 4, 0, words[2] as number, workspace * 4);
   }
 
