@@ -48,11 +48,15 @@ export interface PeerEvents {
   lost(what: string): void;
 }
 
+/** A worker that has not started by then is lost. */
+const PATIENCE_MILLISECONDS = 30_000;
+
 /** A worker that has been told what to be. It does not keep the process alive, unless `ref` says so. */
 export class Peer {
   readonly #worker: AnyWorker;
   readonly #events: PeerEvents;
   readonly #lock: string | undefined;
+  readonly #patience: ReturnType<typeof setTimeout>;
   #started = false;
   #ended = false;
 
@@ -70,6 +74,8 @@ export class Peer {
       worker.addEventListener('error', ({ message }) => this.#lose(message || 'its script does not load'));
     }
     this.post({ ...start, lock: this.#lock } satisfies Start);
+    this.#patience = setTimeout(() => this.#lose('it does not start'), PATIENCE_MILLISECONDS);
+    this.#patience.unref?.(); // in Node it would keep the process
   }
 
   #receive(data: unknown): void {
@@ -79,6 +85,7 @@ export class Peer {
 
   #begin(started: Started): void {
     this.#started = true;
+    clearTimeout(this.#patience);
     if ('failed' in started) {
       this.#lose(started.failed);
       return;
@@ -102,29 +109,26 @@ export class Peer {
 
   end(): void {
     this.#ended = true;
+    clearTimeout(this.#patience);
     void this.#worker.terminate();
   }
 
   #lose(what: string): void {
     if (this.#ended) return;
     this.#ended = true;
+    clearTimeout(this.#patience);
     this.#events.lost(what);
   }
 }
-
-/** A worker that says nothing is as bad as none. */
-const PATIENCE_MILLISECONDS = 10_000;
 
 /** Tries whether a worker starts; what stands in the way, or undefined. */
 export function whyNoWorker(hire: () => AnyWorker, start: Omit<Start, 'lock'>): Promise<string | undefined> {
   return new Promise((resolve) => {
     let peer: Peer | undefined;
     const end = (cause?: string): void => {
-      clearTimeout(timer);
       peer?.end();
       resolve(cause);
     };
-    const timer = setTimeout(end, PATIENCE_MILLISECONDS, `it said nothing in ${PATIENCE_MILLISECONDS} ms`);
     try {
       peer = new Peer(hire(), start, { started: end, lost: end, message: () => undefined });
       peer.ref();

@@ -142,11 +142,10 @@ export class Trainer {
       lossDenominator: Math.max(1, labels),
     };
     const work = this.model.engine.use(async (session) => {
-      await this.model.writeScalars(session, scalars);
-      let loss = 0;
-      for (const [index, batch] of batches.entries()) {
-        loss += await this.#accumulate(session, batch, index, states);
-      }
+      const [, loss] = await Promise.all([
+        this.model.writeScalars(session, scalars),
+        this.#accumulate(session, batches, states),
+      ]);
       const { norm, factor, finite } = await session.run(this.#programs.update(states));
       if (finite?.[0] === 1) return { loss, norm: norm?.[0] as number, factor: factor?.[0] as number };
       throw new NonFiniteError(step, await this.#locate(session, batches, states));
@@ -178,25 +177,38 @@ export class Trainer {
     return rate;
   }
 
-  async #prepare(session: Session, batch: Batch, index: number, { current, next }: CarriedState): Promise<Program> {
+  /** The program of a micro-batch, which may run at once: what it reads besides its inputs is on its way. */
+  #prepare(
+    session: Session,
+    batch: Batch,
+    index: number,
+    { current, next }: CarriedState,
+  ): { readonly program: Program; readonly written: Promise<unknown> } {
+    const program = this.#programs.accumulate(batch, index === 0 ? 'first' : 'later', { current, next });
     const counter = (this.#step + 1) * this.#settings.microBatches + index;
-    await Promise.all([
+    const written = Promise.all([
       batch.first ? session.clear(index === 0 ? current : next) : undefined,
       this.model.writeRandom(session, this.#settings.seed, counter),
     ]);
-    return this.#programs.accumulate(batch, index === 0 ? 'first' : 'later', { current, next });
+    return { program, written };
   }
 
-  async #accumulate(session: Session, batch: Batch, index: number, states: CarriedState): Promise<number> {
-    const program = await this.#prepare(session, batch, index, states);
-    const { loss } = await session.run(program, batch.inputs);
-    return loss?.[0] as number;
+  /** Loss and gradients of all micro-batches. */
+  async #accumulate(session: Session, batches: readonly Batch[], states: CarriedState): Promise<number> {
+    let total = 0;
+    for (const [index, batch] of batches.entries()) {
+      const { program, written } = this.#prepare(session, batch, index, states);
+      const [{ loss }] = await Promise.all([session.run(program, batch.inputs), written]);
+      total += loss?.[0] as number;
+    }
+    return total;
   }
 
   /** Runs the micro-batches again, one instruction at a time: the same numbers, as nothing has changed. */
   async #locate(session: Session, batches: readonly Batch[], states: CarriedState): Promise<NonFinite | undefined> {
     for (const [index, batch] of batches.entries()) {
-      const program = await this.#prepare(session, batch, index, states);
+      const { program, written } = this.#prepare(session, batch, index, states);
+      await written;
       const where = await locateNonFinite(session, program, batch.inputs);
       if (where !== undefined) return where;
     }

@@ -112,14 +112,18 @@ if (!existsSync(CHROMIUM)) {
         const { loadBackend } = await import('./src/index.js');
         const { longProgram, LONG_ELEMENTS } = await import('./test/backends/programs.js');
         const workers = [];
+        const started = [];
         const worker = () => {
-          workers.push(new Worker('./src/backends/wasm-worker.js', { type: 'module' }));
-          return workers.at(-1);
+          const its = new Worker('./src/backends/wasm-worker.js', { type: 'module' });
+          workers.push(its);
+          started.push(new Promise((resolve) => its.addEventListener('message', resolve, { once: true })));
+          return its;
         };
         const executor = (await loadBackend({ backend: 'wasm', threads: 2, worker })).createExecutor();
         await executor.grow(LONG_ELEMENTS);
         const long = await executor.load(longProgram(20000), LONG_ELEMENTS);
         const running = long.run().catch(({ name, message }) => name + ': ' + message);
+        await Promise.all(started);
         await new Promise((resolve) => setTimeout(resolve, 300));
         workers[${lane}].terminate();
         return running;
