@@ -11,14 +11,17 @@ export function quantile(values: readonly number[], fraction: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
+/** Why a number is not to be trusted; empty where it is. */
+export type Doubtful = readonly string[];
+
 export interface Summary {
   readonly median: number;
   readonly min: number;
   readonly p25: number;
   readonly p75: number;
   readonly runs: number;
-  /** Why the median is not to be trusted. */
-  readonly doubts: readonly string[];
+  /** Of the median. */
+  readonly doubts: Doubtful;
 }
 
 /** Half of all runs, or whole rounds, this far apart relative to the median are noise. */
