@@ -3,12 +3,11 @@ import { Worker } from 'node:worker_threads';
 import type { Backend } from '../backends/executor.js';
 import { nativeLimits } from '../backends/native.js';
 import { probeWasm } from '../backends/wasm.js';
-import { median } from './statistics.js';
 
 const REPETITIONS = 5;
 const MILLISECONDS = 10;
 
-/** Nanoseconds of a fork and join of a backend's threads, warm; undefined for one thread, and where it cannot be measured. */
+/** The least nanoseconds of a fork and join of a backend's threads, warm; undefined for one thread, and where it cannot be measured. */
 export async function measureBarrier({ name, isa, threads }: Backend): Promise<number | undefined> {
   if (threads === 1) return undefined;
   if (name === 'native') return nativeBarrier(threads);
@@ -17,7 +16,7 @@ export async function measureBarrier({ name, isa, threads }: Backend): Promise<n
 
 function nativeBarrier(threads: number): number | undefined {
   const { barrier } = nativeLimits();
-  return barrier && median(Array.from({ length: REPETITIONS }, () => barrier(threads, MILLISECONDS)));
+  return barrier && Math.min(...Array.from({ length: REPETITIONS }, () => barrier(threads, MILLISECONDS)));
 }
 
 /** What assembly/team.ts exports in the builds for shared memory. */
@@ -62,7 +61,7 @@ async function wasmBarrier(isa: string, threads: number): Promise<number | undef
     return ((performance.now() - start) * 1e6) / ROUNDS;
   };
   once();
-  const nanoseconds = median(Array.from({ length: REPETITIONS }, once));
+  const nanoseconds = Math.min(...Array.from({ length: REPETITIONS }, once));
   team.stop();
   await Promise.all(helpers.map((helper) => helper.terminate()));
   return nanoseconds;

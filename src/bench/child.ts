@@ -1,6 +1,6 @@
 /** A measuring process: does the job that its parent sends, answers, and ends. */
 import { measureGemm } from './gemm.js';
-import type { AnswerTo, Job, Reply } from './jobs.js';
+import type { AnswerTo, Failure, Job, Reply } from './jobs.js';
 import { measureLimits, measureMemory } from './limits.js';
 import { profileStep } from './profile.js';
 import { measureStep } from './step.js';
@@ -25,9 +25,10 @@ async function answer(job: Job): Promise<AnswerTo<Job>> {
 }
 
 /** Errors that tell what is wrong need no stack; others do. */
-function failureOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return 'code' in error ? error.message : (error.stack ?? error.message);
+function failureOf(error: unknown): Failure {
+  if (!(error instanceof Error)) return { failure: String(error) };
+  if ('code' in error) return { failure: error.message, code: String(error.code) };
+  return { failure: error.stack ?? error.message };
 }
 
 process.on('disconnect', () => process.exit(1)); // nobody waits for the answer
@@ -35,6 +36,6 @@ process.once('message', (job: Job) => {
   const send = (reply: Reply): void => void process.send?.(reply, () => process.exit());
   answer(job).then(
     (its) => send({ answer: its }),
-    (error) => send({ failure: failureOf(error) }),
+    (error) => send(failureOf(error)),
   );
 });

@@ -34,6 +34,8 @@ export type AnswerTo<J extends Job> = Answers[J['kind']];
 /** A measurement that did not take place, and why. */
 export interface Failure {
   readonly failure: string;
+  /** Of the error, where it has one. */
+  readonly code?: string | undefined;
 }
 
 export const hasFailed = <T extends object>(answer: T | Failure): answer is Failure => 'failure' in answer;
@@ -67,6 +69,8 @@ export type Watch = (doing: string) => void;
 /** Something that takes its turn. */
 export interface Measurement<T> {
   readonly name: string;
+  /** Too slow to take more than one turn. */
+  readonly once?: boolean;
   measure(): Promise<T | Failure>;
 }
 
@@ -81,9 +85,9 @@ export async function alternate<T extends object>(
 ): Promise<(T[] | Failure)[]> {
   const answers: (T[] | Failure)[] = measurements.map(() => []);
   for (let round = 0; round < rounds; round++) {
-    for (const [index, { name, measure }] of measurements.entries()) {
+    for (const [index, { name, once, measure }] of measurements.entries()) {
       const known = answers[index] as T[] | Failure;
-      if (hasFailed(known)) continue;
+      if (hasFailed(known) || (once && round > 0)) continue;
       watch(`round ${round + 1} of ${rounds}: ${name}`);
       const answer = await measure();
       if (hasFailed(answer)) answers[index] = answer;

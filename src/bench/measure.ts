@@ -137,6 +137,7 @@ export async function measureSteps({
   const { prepared, notes } = await prepare(cell, subjects, watch);
   const own = subjects.map((subject, index) => ({
     name: nameOf(subject),
+    once: subject.backend === 'reference',
     measure: async (): Promise<StepTimes | Failure> => {
       const its = prepared[index] as Prepared;
       if (hasFailed(its)) return its;
@@ -162,15 +163,16 @@ function stepOf(cell: Cell, subject: Subject, rounds: readonly StepTimes[] | Fai
   };
 }
 
-/** Times and peaks of all rounds together. */
+/** Times and peaks of all rounds together. `resolution` is that of the clock, where single steps were timed with it. */
 export function measuredOf(
   subject: Subject,
   rounds: readonly { readonly milliseconds: readonly number[]; readonly peaks: readonly number[] }[],
+  resolution = 0,
 ): Measured {
   const peaks = rounds.flatMap((round) => round.peaks);
   const summary = summarise(
     rounds.map(({ milliseconds }) => milliseconds),
-    timerResolution(),
+    resolution,
   );
   return { subject, summary, peak: median(peaks), peakDoubts: peakDoubts(peaks) };
 }
@@ -204,7 +206,11 @@ export async function measureProfiles({
     if (hasFailed(profile)) rows.push({ subject, ...profile });
     else {
       const { stepMilliseconds: milliseconds, peaks, threads } = profile;
-      rows.push({ ...measuredOf({ ...subject, threads }, [{ milliseconds, peaks }]), cell, profile });
+      rows.push({
+        ...measuredOf({ ...subject, threads }, [{ milliseconds, peaks }], timerResolution()),
+        cell,
+        profile,
+      });
     }
   }
   return { rows, notes };

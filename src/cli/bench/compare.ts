@@ -1,9 +1,13 @@
 /** `seqgrad bench compare`: the same training step on every backend, in fresh processes, in turns. */
+import { access, constants } from 'node:fs/promises';
+import { dirname } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Numerics } from '../../backends/executor.js';
 import { type MeasuredStep, measureProfiles, measureSteps } from '../../bench/measure.js';
-import { chooseSubjects, isas } from '../../bench/subjects.js';
+import { TOO_SLOW } from '../../bench/step.js';
+import { chooseSubjects, isas, nameOf } from '../../bench/subjects.js';
 import { replaceFile } from '../../formats/atomic.js';
+import { FileError } from '../../formats/errors.js';
 import { renderPage } from './html.js';
 import {
   type CellFlags,
@@ -41,15 +45,31 @@ function tableOf(rows: readonly MeasuredStep[]): string {
   );
 }
 
+/** Minutes of measuring are not to end with a page that has no place. @throws FileError */
+async function checkWritable(path: string): Promise<void> {
+  try {
+    await access(dirname(path), constants.W_OK);
+  } catch (cause) {
+    throw new FileError('write', path, cause);
+  }
+}
+
 async function compare(flags: Flags): Promise<void> {
   const output = new Output(flags);
   const cell = cellFrom(flags);
   const { isa, numerics, threads, rounds, seconds, html } = flags;
+  if (html !== undefined) await checkWritable(html);
   const { subjects, notes } = await chooseSubjects({ isas: isa, numerics, threads });
   const options = { cell, subjects, seconds, watch: output.watch };
   const steps = await measureSteps({ ...options, rounds });
   const measured = measuredIn(steps.rows);
-  const allNotes = [...notes, ...steps.notes];
+  const failures = failedIn(steps.rows);
+  const tooSlow = failures.filter(({ code }) => code === TOO_SLOW);
+  const allNotes = [
+    ...notes,
+    ...steps.notes,
+    ...tooSlow.map(({ subject, failure }) => `${nameOf(subject)} is ${failure}`),
+  ];
   if (html !== undefined) {
     const profiled = subjects.filter((subject) => subject.backend !== 'reference');
     const profiles = await measureProfiles({ ...options, subjects: profiled });
@@ -58,7 +78,7 @@ async function compare(flags: Flags): Promise<void> {
       machine: output.machine,
       notes: allNotes,
       steps: measured,
-      failures: [...failedIn(steps.rows), ...failedIn(profiles.rows)],
+      failures: [...failures.filter((each) => !tooSlow.includes(each)), ...failedIn(profiles.rows)],
       profiles: measuredIn(profiles.rows),
       command: process.argv.slice(2),
     });
@@ -74,7 +94,7 @@ async function compare(flags: Flags): Promise<void> {
       ...doubtLines(measured),
     ].join('\n'),
     notes: allNotes,
-    failures: failedIn(steps.rows),
+    failures: failures.filter((each) => !tooSlow.includes(each)),
   });
 }
 

@@ -18,7 +18,7 @@ import { linesOf, type ProfileLine } from '../../bench/profile.js';
 import { gbpsOf, gflopsOf, type Roofs, shareOfNearerRoof, totalOf } from '../../bench/roof.js';
 import { nameOf } from '../../bench/subjects.js';
 import { doubtLines, marked, stepCells, stepColumns, stepRemarks } from './rows.js';
-import { type Bar, bars, element, escape, type Point, roofline, type Slope } from './svg.js';
+import { type Bar, bars, element, escapeText, type Point, roofline, type Slope } from './svg.js';
 import { type Column, formatNumber, formatShare } from './table.js';
 
 export interface Page {
@@ -52,7 +52,7 @@ function table(columns: readonly Column[], rows: readonly (readonly string[])[])
   const cells = (tag: 'th' | 'td', texts: readonly string[]): string =>
     texts
       .map((text, index) =>
-        element(tag, columns[index]?.left ? { class: 'left', align: 'left' } : { align: 'right' }, escape(text)),
+        element(tag, columns[index]?.left ? { class: 'left', align: 'left' } : { align: 'right' }, escapeText(text)),
       )
       .join('');
   const head = element(
@@ -71,8 +71,8 @@ function table(columns: readonly Column[], rows: readonly (readonly string[])[])
   return element('div', { class: 'wide' }, element('table', {}, head, body));
 }
 
-const paragraph = (text: string): string => element('p', {}, escape(text));
-const heading = (level: 2 | 3, text: string): string => element(`h${level}`, {}, escape(text));
+const paragraph = (text: string): string => element('p', {}, escapeText(text));
+const heading = (level: 2 | 3, text: string): string => element(`h${level}`, {}, escapeText(text));
 
 function speedBar(row: MeasuredStep): Bar {
   const { summary, subject, cell } = row;
@@ -111,10 +111,13 @@ function lineCells(line: ProfileLine, step: number, roofs: Roofs): string[] {
   ];
 }
 
+/** Less of the time than this is not worth a point. */
+const LEAST_SHARE = 0.0005;
+
 /** Instructions that do no arithmetic have no place in the plot. */
 const pointsOf = (lines: readonly ProfileLine[], total: number): Point[] =>
   lines
-    .filter(({ flops, milliseconds }) => flops > 0 && milliseconds > 0)
+    .filter(({ flops, milliseconds }) => flops > 0 && milliseconds > LEAST_SHARE * total)
     .map((line) => ({
       name: line.name,
       intensity: line.flops / line.bytes,
@@ -157,9 +160,9 @@ export function renderPage({ title, machine, notes, steps, failures, profiles, c
     ...failures.map(({ subject, failure }) => `${nameOf(subject)}: ${failure}`),
   ];
   const body = [
-    element('h1', {}, escape(title)),
-    element('p', {}, [...describeInLines(machine), ...notes].map(escape).join('<br>')),
-    element('p', {}, 'made by ', element('code', {}, escape(`seqgrad ${command.join(' ')}`))),
+    element('h1', {}, escapeText(title)),
+    element('p', {}, [...describeInLines(machine), ...notes].map(escapeText).join('<br>')),
+    element('p', {}, 'made by ', element('code', {}, escapeText(`seqgrad ${command.join(' ')}`))),
     ...(steps.length === 0
       ? []
       : [
@@ -181,13 +184,13 @@ export function renderPage({ title, machine, notes, steps, failures, profiles, c
         ]),
     ...(remarks.length === 0
       ? []
-      : [element('ul', {}, ...[...new Set(remarks)].map((remark) => element('li', {}, escape(remark))))]),
+      : [element('ul', {}, ...[...new Set(remarks)].map((remark) => element('li', {}, escapeText(remark))))]),
     ...(profiles.length === 0
       ? []
       : [
           heading(2, 'Where the time goes'),
           paragraph(
-            'A point for each kind of instruction that does arithmetic, as large as its share of the time, below what the machine allows: the level roof is the peak, a slope is the bandwidth for so many bytes at once.',
+            'A point for each kind of instruction that does arithmetic and takes at least 0.05 % of the time, as large as its share of it, below what the machine allows: the level roof is the peak, a slope is the bandwidth for so many bytes at once.',
           ),
           ...profiles.map(profileSection),
         ]),
@@ -196,10 +199,10 @@ export function renderPage({ title, machine, notes, steps, failures, profiles, c
 <html lang="en">
 <head>
 <meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="${escape(policy)}">
+<meta http-equiv="Content-Security-Policy" content="${escapeText(policy)}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${escape(title)}</title>
+<title>${escapeText(title)}</title>
 <style>${style}</style>
 </head>
 <body>

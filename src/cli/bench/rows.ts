@@ -77,7 +77,8 @@ export const marked = (name: string, measured: Measured): string =>
 export const doubtLines = (
   rows: readonly Measured[],
   name = ({ subject }: Measured): string => nameOf(subject),
-): string[] => rows.flatMap((row) => allDoubts(row).map((doubt) => `* ${name(row)}: ${doubt}`));
+): string[] =>
+  rows.flatMap((row) => (allDoubts(row).length > 0 ? [`* ${name(row)}: ${allDoubts(row).join('; ')}`] : []));
 
 export const stepColumns: readonly Column[] = [
   { heading: 'subject', left: true },

@@ -1,12 +1,12 @@
 /** Charts as SVG. Colours come from classes; attributes say the same for a reader whose policy allows no style. */
 
-export const escape = (text: string): string =>
+export const escapeText = (text: string): string =>
   text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`);
 
 type Attributes = Readonly<Record<string, string | number>>;
 
 export function element(name: string, attributes: Attributes, ...content: readonly string[]): string {
-  const given = Object.entries(attributes).map(([key, value]) => ` ${key}="${escape(`${value}`)}"`);
+  const given = Object.entries(attributes).map(([key, value]) => ` ${key}="${escapeText(`${value}`)}"`);
   return content.length === 0
     ? `<${name}${given.join('')}/>`
     : `<${name}${given.join('')}>${content.join('')}</${name}>`;
@@ -16,9 +16,9 @@ export function element(name: string, attributes: Attributes, ...content: readon
 const round = (value: number): number => Math.round(value * 10) / 10;
 
 const label = (x: number, y: number, text: string, more: Attributes = {}): string =>
-  element('text', { x: round(x), y: round(y), fill: 'currentColor', ...more }, escape(text));
+  element('text', { x: round(x), y: round(y), fill: 'currentColor', ...more }, escapeText(text));
 
-const titled = (text: string): string => element('title', {}, escape(text));
+const titled = (text: string): string => element('title', {}, escapeText(text));
 
 export interface Bar {
   readonly name: string;
@@ -106,6 +106,8 @@ const powers = ([from, to]: readonly [number, number]): number[] =>
 
 const formatPower = (power: number): string => (power >= 0 ? (10 ** power).toLocaleString('en') : `${10 ** power}`);
 
+/** About as wide as a letter. */
+const LETTER = 6.5;
 /** How many of the points, those that take most of the time, are named in the plot. */
 const NAMED = 6;
 
@@ -149,7 +151,7 @@ export function roofline(name: string, peak: number, slopes: readonly Slope[], p
           'font-size': 12,
           fill: 'currentColor',
         },
-        escape(text),
+        escapeText(text),
       ),
     ];
   });
@@ -168,7 +170,7 @@ export function roofline(name: string, peak: number, slopes: readonly Slope[], p
       titled(point.text),
     );
     if (!named.has(point)) return circle;
-    const leftwards = px > right - 170;
+    const leftwards = px + radius + 5 + LETTER * point.name.length > right;
     let textY = py + 4;
     while (taken.some((other) => Math.abs(other.x - px) < 170 && Math.abs(other.y - textY) < 14)) textY += 14;
     taken.push({ x: px, y: textY });
