@@ -47,7 +47,7 @@ interface Addon {
   /** GFLOP/s of multiply-adds that never leave the registers, by the calling thread. */
   peak(isa: string, numerics: Numerics, milliseconds: number): number;
   /** Nanoseconds that so many threads take to start on a piece of work and to be done with it. */
-  barrier?(threads: number, milliseconds: number): number;
+  barrier(threads: number, milliseconds: number): number;
   readonly Program: new (words: Int32Array, isa: string, numerics: Numerics) => NativeProgram;
   readonly Thread: new (threads: number) => NativeThread;
 }

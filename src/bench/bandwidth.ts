@@ -21,23 +21,23 @@ export const ladder: readonly number[] = [1 / 64, 1 / 4, 1, 4, 16, 64, 256].map(
 export const ladderUpTo = (bytes: number): number[] =>
   ladder.filter((_, index) => index === 0 || (ladder[index - 1] as number) < bytes);
 
-const REPETITIONS = 5;
+/** Of one reading; the seconds of a measurement allow for several. */
 const MILLISECONDS = 2;
 
-/** Measures every operation at every size, the bytes shared out among `threads`, each in memory of its own. */
+/** Measures every operation at every size for some time, at least once, each thread in memory of its own. */
 export async function measureBandwidth(
   threads: number,
   sizes: readonly number[] = ladder,
-  repetitions = REPETITIONS,
+  seconds = 0.02,
 ): Promise<BandwidthReading[]> {
   const crew = await Crew.gather({ kind: 'memory', module: await wasmModule('wasm-simd') }, threads);
   const readings: BandwidthReading[] = [];
   for (const bytes of sizes) {
     for (const operation of memoryOperations) {
       const rates: number[] = [];
-      for (let repetition = 0; repetition < repetitions; repetition++) {
-        rates.push(await crew.measure({ milliseconds: MILLISECONDS, operation, bytes }));
-      }
+      const end = performance.now() + seconds * 1000;
+      do rates.push(await crew.measure({ milliseconds: MILLISECONDS, operation, bytes }));
+      while (performance.now() < end);
       readings.push({ operation, bytes: bytes * threads, rate: median(rates) });
     }
   }

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import type { Backend } from '../backends/executor.js';
 import { nativeLimits } from '../backends/native.js';
-import { probeWasm } from '../backends/wasm.js';
+import { probeWasm, type WasmIsa } from '../backends/wasm-builds.js';
 
 const REPETITIONS = 5;
 const MILLISECONDS = 10;
@@ -14,9 +14,9 @@ export async function measureBarrier({ name, isa, threads }: Backend): Promise<n
   return name === 'wasm' ? wasmBarrier(isa, threads) : undefined;
 }
 
-function nativeBarrier(threads: number): number | undefined {
+function nativeBarrier(threads: number): number {
   const { barrier } = nativeLimits();
-  return barrier && Math.min(...Array.from({ length: REPETITIONS }, () => barrier(threads, MILLISECONDS)));
+  return Math.min(...Array.from({ length: REPETITIONS }, () => barrier(threads, MILLISECONDS)));
 }
 
 /** What assembly/team.ts exports in the builds for shared memory. */
@@ -43,8 +43,7 @@ export const helpIn = ({ module, memory, lane }: Helper): void => join({ module,
 const ROUNDS = 1000;
 
 async function wasmBarrier(isa: string, threads: number): Promise<number | undefined> {
-  const builds = (await probeWasm()).filter((build) => build.isa === isa && 'shared' in build && build.shared === true);
-  const module = builds[0]?.module;
+  const [{ module } = {}] = await probeWasm({ isa: isa as WasmIsa, shared: true });
   if (module === undefined) return undefined;
   const memory = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared: true });
   const team = join({ module, memory });

@@ -35,7 +35,9 @@ export interface MemoryJob {
   readonly threads: number;
   /** Bytes for each thread. */
   readonly sizes: readonly number[];
+  /** For each operation on each size. */
+  readonly seconds: number;
 }
 
-export const measureMemory = ({ threads, sizes }: MemoryJob): Promise<BandwidthReading[]> =>
-  measureBandwidth(threads, sizes);
+export const measureMemory = ({ threads, sizes, seconds }: MemoryJob): Promise<BandwidthReading[]> =>
+  measureBandwidth(threads, sizes, seconds);

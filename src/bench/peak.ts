@@ -1,6 +1,6 @@
 /** The most arithmetic that a backend's threads can do, measured in the process whose work is compared with it. */
 import type { Backend } from '../backends/executor.js';
-import { probeWasm } from '../backends/wasm.js';
+import { probeWasm } from '../backends/wasm-builds.js';
 import { Crew } from './crew.js';
 import type { MeterKind } from './meters.js';
 
@@ -13,7 +13,7 @@ export type PeakOf = Pick<Backend, 'name' | 'isa' | 'numerics' | 'threads'>;
 
 /** A compiled WASM build that needs no shared memory. @throws Error where this engine has none */
 export async function wasmModule(isa: string): Promise<WebAssembly.Module> {
-  const attempt = (await probeWasm()).find((each) => each.isa === isa);
+  const attempt = (await probeWasm({ shared: false })).find((each) => each.isa === isa);
   if (attempt?.module === undefined)
     throw new Error(`Expected ${isa} to work here but ${attempt?.cause ?? 'it is unknown'}`);
   return attempt.module;

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import type { Backend, BackendName, Numerics } from '../backends/executor.js';
 import { probeNative } from '../backends/native.js';
 import { type BackendOptions, loadBackend } from '../backends/select.js';
-import { probeWasm } from '../backends/wasm.js';
+import { probeWasm } from '../backends/wasm-builds.js';
 import { OptionError } from '../program/options.js';
 
 export interface Subject {
@@ -41,7 +41,7 @@ const RELAXED_FLAG = '--experimental-wasm-relaxed-simd';
 
 /** What Node must be told so that it compiles relaxed SIMD: nothing from Node 22 on; undefined where it cannot. */
 async function relaxedArguments(): Promise<string[] | undefined> {
-  const relaxed = (await probeWasm()).find(({ isa }) => isa === 'wasm-relaxed');
+  const relaxed = (await probeWasm({ shared: false })).find(({ isa }) => isa === 'wasm-relaxed');
   if (relaxed?.module !== undefined) return [];
   return spawnSync(process.execPath, [RELAXED_FLAG, '-e', '0']).status === 0 ? [RELAXED_FLAG] : undefined;
 }
@@ -124,7 +124,9 @@ async function whyNot(isa: string, numerics: Numerics): Promise<string | undefin
 /** Backends that can say whether another one is right: the best native ISA and SIMD in WASM. */
 export async function usableWitnesses(numerics: Numerics): Promise<Subject[]> {
   const native = probeNative().find(({ usable }) => usable);
-  const wasm = (await probeWasm()).find(({ isa, cause }) => isa === 'wasm-simd' && cause === undefined);
+  const wasm = (await probeWasm({ shared: false })).find(
+    ({ isa, cause }) => isa === 'wasm-simd' && cause === undefined,
+  );
   return [native, wasm].flatMap((found) => (found === undefined ? [] : [subjectOf(found.isa, numerics, undefined)]));
 }
 

@@ -1,4 +1,4 @@
-/** `seqgrad bench` as users run it, on shapes so small that no number means anything. */
+/** `seqgrad bench` as users run it, on shapes so small that no number means anything. One measurement at a time: each has processes of its own. */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -12,7 +12,7 @@ const keys = [
   ...['backend', 'isa', 'threads', 'numerics', 'versions'],
 ];
 
-test('step: one JSON line with the keys that are promised', async (t) => {
+test.serial('step: one JSON line with the keys that are promised', async (t) => {
   const { code, stdout, stderr } = await run([
     'bench',
     'step',
@@ -46,7 +46,7 @@ test('step: one JSON line with the keys that are promised', async (t) => {
   t.true(Math.abs(number('tokens_per_s') - 6000 / number('ms_median')) < 1e-6);
 });
 
-test('step: a table for people', async (t) => {
+test.serial('step: a table for people', async (t) => {
   const { code, stdout } = await run(['bench', 'step', ...tiny, ...brief, ...reference, '--no-json']);
   t.is(code, 0);
   t.regex(stdout, /^Embedding\(7, 5\) → LSTM 5 → Linear\(5, 7\), B 2, T 3: .* GFLOP a step\n/);
@@ -54,7 +54,7 @@ test('step: a table for people', async (t) => {
   t.regex(stdout, /reference float32, 1 thread(?: \*)? +[\d.]+/);
 });
 
-test('gemm: a line for each of the sizes', async (t) => {
+test.serial('gemm: a line for each of the sizes', async (t) => {
   const { code, stdout, stderr } = await run([
     'bench',
     'gemm',
@@ -78,25 +78,39 @@ test('gemm: a line for each of the sizes', async (t) => {
   t.is(rows[0]!.gflop, 250e-9);
 });
 
-test('profile: a line for each kind of instruction, shares of the step and of the nearer roof, then the whole step', async (t) => {
-  const args = ['bench', 'profile', ...tiny, '--seconds', '0.02', '--backend', 'wasm', '--isa', 'wasm-simd', '--json'];
-  const { code, stdout, stderr } = await run(args);
-  t.is(code, 0, stderr);
-  const rows = linesOf(stdout);
-  const kinds = rows.map(({ instruction }) => instruction);
-  for (const kind of ['matmul', 'lstmForward', 'lstmBackward', 'softmaxCrossEntropy', 'adamw'])
-    t.true(kinds.includes(kind), kind);
-  t.is(kinds.at(-1), null);
-  t.is(new Set(kinds).size, kinds.length);
-  for (const row of rows) for (const key of keys) t.true(key in row, key);
-  for (const row of rows.slice(0, -1)) {
-    t.true((row.share_of_roof as number) > 0);
-    t.regex(`${row.nearer_roof}`, /^(arithmetic|memory)$/);
-    t.true((row.gb_per_s as number) > 0);
-  }
-});
+test.serial(
+  'profile: a line for each kind of instruction, shares of the step and of the nearer roof, then the whole step',
+  async (t) => {
+    const args = [
+      'bench',
+      'profile',
+      ...tiny,
+      '--seconds',
+      '0.02',
+      '--backend',
+      'wasm',
+      '--isa',
+      'wasm-simd',
+      '--json',
+    ];
+    const { code, stdout, stderr } = await run(args);
+    t.is(code, 0, stderr);
+    const rows = linesOf(stdout);
+    const kinds = rows.map(({ instruction }) => instruction);
+    for (const kind of ['matmul', 'lstmForward', 'lstmBackward', 'softmaxCrossEntropy', 'adamw'])
+      t.true(kinds.includes(kind), kind);
+    t.is(kinds.at(-1), null);
+    t.is(new Set(kinds).size, kinds.length);
+    for (const row of rows) for (const key of keys) t.true(key in row, key);
+    for (const row of rows.slice(0, -1)) {
+      t.true((row.share_of_roof as number) > 0);
+      t.regex(`${row.nearer_roof}`, /^(arithmetic|memory)$/);
+      t.true((row.gb_per_s as number) > 0);
+    }
+  },
+);
 
-test('compare: everybody in turns, ratios to the first, and a page that loads nothing', async (t) => {
+test.serial('compare: everybody in turns, ratios to the first, and a page that loads nothing', async (t) => {
   const folder = await temporaryFolder(t);
   const html = join(folder, 'page.html');
   const args = ['bench', 'compare', ...tiny, ...brief, '--isa', 'wasm-simd', 'float32', '--html', html, '--json'];
@@ -118,7 +132,7 @@ test('compare: everybody in turns, ratios to the first, and a page that loads no
   t.regex(page, /lstmForward/);
 });
 
-test('peak: arithmetic and memory', async (t) => {
+test.serial('peak: arithmetic and memory', async (t) => {
   const args = ['bench', 'peak', '--isa', 'wasm-simd', '--threads', '2', ...brief, '--json'];
   const { code, stdout, stderr } = await run(args);
   t.is(code, 0, stderr);

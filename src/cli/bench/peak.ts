@@ -1,6 +1,7 @@
 /** `seqgrad bench peak`: what the machine can do at most. */
-import { availableParallelism } from 'node:os';
+
 import { type Command, Option } from 'commander';
+import { threadsWithin } from '../../backends/threads.js';
 import { type BandwidthReading, ladder } from '../../bench/bandwidth.js';
 import { alternate, type Failure, hasFailed, runJob } from '../../bench/jobs.js';
 import type { Limits } from '../../bench/limits.js';
@@ -13,6 +14,9 @@ import { type EffortFlags, type OutputFlags, whole, withEffort, withOutput } fro
 import { type JsonRow, Output } from './output.js';
 import { subjectKeys } from './rows.js';
 import { formatNumber, formatTable } from './table.js';
+
+/** As many as the native backend takes. */
+const MOST_THREADS = 256;
 
 type Flags = OutputFlags & EffortFlags & { readonly isa?: readonly string[]; readonly threads?: number };
 
@@ -115,7 +119,7 @@ const memorySubject: Subject = { backend: 'wasm', isa: 'wasm-simd', numerics: 'f
 async function peak(flags: Flags): Promise<void> {
   const output = new Output(flags);
   const { rounds, seconds } = flags;
-  const most = flags.threads ?? availableParallelism();
+  const most = threadsWithin(MOST_THREADS, flags.threads).count;
   const counts = most > 1 ? [1, most] : [1];
   const { subjects, notes } = await peakSubjects(counts, flags.isa);
   const arithmetic = subjects.map((subject) => ({
@@ -127,7 +131,7 @@ async function peak(flags: Flags): Promise<void> {
   }));
   const memory = counts.map((threads) => ({
     name: `memory, ${threads} thread${threads === 1 ? '' : 's'}`,
-    measure: () => runJob({ kind: 'memory', threads, sizes: ladder } as const),
+    measure: () => runJob({ kind: 'memory', threads, sizes: ladder, seconds: seconds / 10 } as const),
   }));
   type Answer = Limits | readonly BandwidthReading[];
   const answers = await alternate<Answer>([...arithmetic, ...memory], rounds, output.watch);
