@@ -7,9 +7,12 @@ import { defineProfile } from './profile.js';
 import { defineStep } from './step.js';
 
 const explanation = `
-Nothing is timed that is wrong: results are compared with another backend first. GFLOP/s count the matrix products
-of the model, forward once and backward twice. The peak is that of multiply-adds in registers, measured in the same
-process between the runs, so that a share of it means something on a busy machine. A star marks what is in doubt.`;
+Nothing is timed that is wrong: results are compared with another backend first.
+GFLOP/s count the matrix products of the model, forward once and backward twice.
+The peak is that of multiply-adds in registers, measured in the same process
+between the runs, so that a share of it means something on a busy machine.
+A star marks what is in doubt. What the columns mean: docs/benchmarks.md of the
+repository.`;
 
 export function defineBench(program: Command): void {
   const bench = program
