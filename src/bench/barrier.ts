@@ -3,11 +3,12 @@ import { Worker } from 'node:worker_threads';
 import type { Backend } from '../backends/executor.js';
 import { nativeLimits } from '../backends/native.js';
 import { probeWasm, type WasmIsa } from '../backends/wasm-builds.js';
+import { median } from './statistics.js';
 
 const REPETITIONS = 5;
 const MILLISECONDS = 10;
 
-/** The least nanoseconds of a fork and join of a backend's threads, warm; undefined for one thread, and where it cannot be measured. */
+/** Nanoseconds of a fork and join of a backend's threads, warm; undefined for one thread, and where it cannot be measured. */
 export async function measureBarrier({ name, isa, threads }: Backend): Promise<number | undefined> {
   if (threads === 1) return undefined;
   if (name === 'native') return nativeBarrier(threads);
@@ -60,7 +61,7 @@ async function wasmBarrier(isa: string, threads: number): Promise<number | undef
     return ((performance.now() - start) * 1e6) / ROUNDS;
   };
   once();
-  const nanoseconds = Math.min(...Array.from({ length: REPETITIONS }, once));
+  const nanoseconds = median(Array.from({ length: REPETITIONS }, once)); // the least would be one that helpers missed
   team.stop();
   await Promise.all(helpers.map((helper) => helper.terminate()));
   return nanoseconds;

@@ -5,7 +5,6 @@
 import { createHash } from 'node:crypto';
 import { describeInLines, type Machine } from '../../bench/machine.js';
 import {
-  allDoubts,
   creditedRate,
   type Failed,
   type MeasuredProfile,
@@ -17,6 +16,7 @@ import { tokensOf } from '../../bench/models.js';
 import { linesOf, type ProfileLine } from '../../bench/profile.js';
 import { gbpsOf, gflopsOf, type Roofs, shareOfNearerRoof, totalOf } from '../../bench/roof.js';
 import { nameOf } from '../../bench/subjects.js';
+import { formatBytes } from '../report.js';
 import { doubtLines, marked, stepCells, stepColumns, stepRemarks } from './rows.js';
 import { type Bar, bars, element, escapeText, type Point, roofline, type Slope } from './svg.js';
 import { type Column, formatNumber, formatShare } from './table.js';
@@ -130,10 +130,9 @@ const pointsOf = (lines: readonly ProfileLine[], total: number): Point[] =>
 function slopesOf({ profile }: MeasuredProfile, { bandwidth }: Roofs): Slope[] {
   const sizes = profile.bandwidth.map(({ bytes }) => bytes);
   const [smallest, largest] = [Math.min(...sizes), Math.max(...sizes)];
-  const size = (bytes: number): string => `${formatNumber(bytes / 1e6)} MB`;
   return [
-    { name: size(smallest), bandwidth: bandwidth(smallest) },
-    { name: size(largest), bandwidth: bandwidth(largest) },
+    { name: formatBytes(smallest), bandwidth: bandwidth(smallest) },
+    { name: formatBytes(largest), bandwidth: bandwidth(largest) },
   ];
 }
 
@@ -144,6 +143,7 @@ function profileSection(measured: MeasuredProfile): string {
   const { milliseconds } = totalOf(profile.calls);
   return [
     heading(3, marked(nameOf(subject), measured)),
+    ...doubtLines([measured]).map(paragraph),
     roofline(`Roofline of ${nameOf(subject)}`, peak, slopesOf(measured, roofs), pointsOf(lines, milliseconds)),
     table(
       lineColumns,
@@ -156,7 +156,7 @@ export function renderPage({ title, machine, notes, steps, failures, profiles, c
   const withPeak = steps.filter(({ peak }) => Number.isFinite(peak));
   const remarks = [
     ...steps.flatMap(stepRemarks),
-    ...doubtLines([...steps, ...profiles].filter((row) => allDoubts(row).length > 0)),
+    ...doubtLines(steps),
     ...failures.map(({ subject, failure }) => `${nameOf(subject)}: ${failure}`),
   ];
   const body = [
@@ -184,7 +184,7 @@ export function renderPage({ title, machine, notes, steps, failures, profiles, c
         ]),
     ...(remarks.length === 0
       ? []
-      : [element('ul', {}, ...[...new Set(remarks)].map((remark) => element('li', {}, escapeText(remark))))]),
+      : [element('ul', {}, ...remarks.map((remark) => element('li', {}, escapeText(remark))))]),
     ...(profiles.length === 0
       ? []
       : [

@@ -41,8 +41,12 @@ const svg = (height: number, name: string, content: readonly string[]): string =
     ...content,
   );
 
-/** Bars from 0 to `most`, or to the longest of them. */
-export function bars(name: string, rows: readonly Bar[], most = Math.max(...rows.map(({ value }) => value))): string {
+/** Bars from 0 to `most`, or as far as the longest of them and its range go. */
+export function bars(
+  name: string,
+  rows: readonly Bar[],
+  most = Math.max(...rows.map(({ value, range }) => Math.max(value, range?.[1] ?? 0))),
+): string {
   const scale = (value: number): number => (WIDTH - NAMES - TEXTS) * Math.min(1, value / most);
   const content = rows.flatMap(({ name: row, value, text, range }, index) => {
     const y = index * ROW + 6;
