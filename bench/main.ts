@@ -1,9 +1,11 @@
 /** `npm run bench`: what only developers measure. Users, and developers too, have `seqgrad bench`. */
 import { Command } from 'commander';
+import { defineDelay } from './delay.js';
 import { defineMicro } from './micro.js';
 import { definePytorch } from './pytorch.js';
 
 const program = new Command('npm run bench --').description('speed, for developers; users have `seqgrad bench`');
 defineMicro(program);
 definePytorch(program);
+defineDelay(program);
 await program.parseAsync();
