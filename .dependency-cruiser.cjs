@@ -1,7 +1,7 @@
 /**
  * Arrows point down only:
  *
- *     cli → models → train, inspect → nn, optim → ops → graph → program
+ *     cli → bench, models → train, inspect → nn, optim → ops → graph → program
  *     backends → program
  *     data, formats: leaves, which any layer from nn upwards may use
  *     host: what Node has, a leaf for all
@@ -18,7 +18,8 @@ const mayUse = {
   inspect: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   train: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   models: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
-  cli: ['models', 'train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  bench: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  cli: ['bench', 'models', 'train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   data: [],
   formats: [],
   host: [],

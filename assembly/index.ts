@@ -2,6 +2,7 @@
 import { dispatch } from './generated/dispatch';
 import { checkRecord, Fault, FINGERPRINT, HEADER_WORDS, recordWords, workspaceElements } from './generated/instructions';
 
+export { readMemory, triad } from './bandwidth';
 export { multiplyAdds, ROUND_FLOPS } from './peak';
 export { barrier, help, laneCount, setLanes, shared, stop } from './team';
 

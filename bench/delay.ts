@@ -1,12 +1,16 @@
-/** How late a timer of 1 ms is in the main thread while an LSTM with H = 512 trains, and while nothing does. */
+/** `npm run bench -- delay`: how late a timer of 1 ms is in the main thread while an LSTM with H = 512 trains, and while nothing does. */
+import type { Command } from 'commander';
 import type { Backend } from '../src/backends/executor.js';
 import { loadBackend } from '../src/backends/select.js';
-import { type Cell, startTraining } from './cells.js';
-import { quantile } from './statistics.js';
-import { formatNumber, formatTable } from './table.js';
+import { describeInLines, describeMachine } from '../src/bench/machine.js';
+import type { Cell } from '../src/bench/models.js';
+import { quantile } from '../src/bench/statistics.js';
+import { startTraining } from '../src/bench/training.js';
+import { formatNumber, formatTable } from '../src/cli/bench/table.js';
+import { positive } from '../src/cli/command.js';
 
 /** How late timers were, in milliseconds. */
-export interface DelayRow {
+interface DelayRow {
   readonly name: string;
   readonly p50: number;
   readonly p99: number;
@@ -17,7 +21,7 @@ export interface DelayRow {
   readonly steps: number;
 }
 
-const large: Cell = { name: 'lstm512', hiddenSize: 512, batch: 32, time: 64, vocabularySize: 96 };
+const large: Cell = { model: 'lstm', hidden: 512, layers: 1, vocabulary: 96, batch: 32, time: 64 };
 
 /** Sets one timer after the other until it is told to end. */
 function watchTimers(): () => readonly number[] {
@@ -70,7 +74,7 @@ async function training(backend: Backend, seconds: number): Promise<DelayRow> {
 }
 
 /** The control first and last: what the machine itself does to timers. */
-export async function measureDelays(seconds: number): Promise<DelayRow[]> {
+async function measureDelays(seconds: number): Promise<DelayRow[]> {
   const rows = [await idle(seconds)];
   for (const options of [{ backend: 'native' }, { backend: 'wasm' }, { backend: 'wasm', worker: false }] as const) {
     const backend = await loadBackend(options).catch(() => undefined);
@@ -79,7 +83,7 @@ export async function measureDelays(seconds: number): Promise<DelayRow[]> {
   return [...rows, await idle(seconds)];
 }
 
-export const formatDelays = (rows: readonly DelayRow[]): string =>
+const formatDelays = (rows: readonly DelayRow[]): string =>
   formatTable(
     [
       { heading: 'a timer of 1 ms, late by ms', left: true },
@@ -92,3 +96,15 @@ export const formatDelays = (rows: readonly DelayRow[]): string =>
       `${steps}`,
     ]),
   );
+
+async function delay({ seconds }: { readonly seconds: number }): Promise<void> {
+  const rows = await measureDelays(seconds);
+  process.stdout.write(`${[...describeInLines(describeMachine()), '', formatDelays(rows)].join('\n')}\n`);
+}
+
+export const defineDelay = (program: Command): Command =>
+  program
+    .command('delay')
+    .description('how late timers are in the main thread while a large LSTM trains')
+    .option('--seconds <s>', 'of measuring for each backend', positive(), 1)
+    .action(delay);

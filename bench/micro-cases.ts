@@ -1,15 +1,13 @@
 /** Single instructions: square matrix products, and what the larger training step is made of. */
+import type { Scene } from '../src/bench/stage.js';
 import type { DimName, InstructionName } from '../src/program/instructions.js';
 import { scalarSlots } from '../src/program/scalars.js';
 
 /** What an operand holds before: a value for every element. `random` is between −0.5 and 0.5. */
 type Filling = (index: number, random: number) => number;
 
-export interface MicroCase {
+export interface MicroCase extends Scene {
   readonly title: string;
-  readonly instruction: InstructionName;
-  readonly dims: Readonly<Record<string, number>>;
-  readonly absent: readonly string[];
   readonly fillings: Readonly<Record<string, Filling>>;
 }
 

@@ -1,90 +1,34 @@
-/** Times of single instructions, by the package `benchmark`. */
+/** `npm run bench -- micro`: times of single instructions, by the package `benchmark`. */
 import Benchmark from 'benchmark';
-import { type Backend, type Executor, RESERVED_ELEMENTS, type Result } from '../src/backends/executor.js';
-import { loadBackend } from '../src/backends/select.js';
-import { extent } from '../src/program/check.js';
+import type { Command } from 'commander';
+import type { Backend } from '../src/backends/executor.js';
+import { referenceBackend } from '../src/backends/reference.js';
+import { bandwidthRoof, measureBandwidth } from '../src/bench/bandwidth.js';
+import { describeInLines, describeMachine } from '../src/bench/machine.js';
+import { Peak } from '../src/bench/peak.js';
+import { gbpsOf, gflopsOf, shareOfNearerRoof } from '../src/bench/roof.js';
+import { Stage, type StageOperand } from '../src/bench/stage.js';
+import { median, summarise } from '../src/bench/statistics.js';
+import { WrongResultError } from '../src/bench/verify.js';
+import { formatNumber, formatShare, formatTable } from '../src/cli/bench/table.js';
+import { type BackendFlags, backendFrom, nameOf, positive, withBackend } from '../src/cli/command.js';
 import { bytesOf, flopsOf } from '../src/program/cost.js';
-import { type AnyCall, encode } from '../src/program/encode.js';
-import { type OperandSpec, specOf } from '../src/program/instructions.js';
-import { aligned } from '../src/program/variable.js';
-import type { Job } from './jobs.js';
 import { type MicroCase, microCases } from './micro-cases.js';
-import { copyRate, type Peak, peakOf } from './peak.js';
-import { loadSubject } from './subjects.js';
-import { WrongResultError } from './verify.js';
-
-export interface MicroTime {
-  readonly title: string;
-  /** Of one instruction, one number for each cycle of `benchmark`. */
-  readonly milliseconds: readonly number[];
-  readonly flops: number;
-  readonly bytes: number;
-  /** GFLOP/s, measured between the cycles. */
-  readonly peaks: readonly number[];
-  /** GB/s of a copy that moves as many bytes. */
-  readonly copyRate: number;
-}
 
 /** Largest ‖result − reference‖ / ‖reference‖ of an operand: float32 sums taken in another order. */
 const TOLERANCE = 2e-5;
 /** Instructions of a program, so that the call from JavaScript does not show. */
 const RUN_FLOPS = 5e7;
 
-interface Operand {
-  readonly name: string;
-  readonly spec: OperandSpec;
-  readonly offset: number;
-  readonly elements: number;
-}
-
-/** An executor with the operands of a case in a row. */
-class Stage {
-  readonly operands: Operand[] = [];
-  readonly end: number;
-  readonly call: AnyCall<number>;
-  readonly executor: Executor;
-
-  constructor(
-    readonly micro: MicroCase,
-    backend: Backend,
-  ) {
-    const { instruction, dims, absent } = micro;
-    let offset = RESERVED_ELEMENTS;
-    for (const [name, spec] of Object.entries(specOf(instruction).operands)) {
-      if (absent.includes(name)) continue;
-      const elements = extent(spec, dims);
-      this.operands.push({ name, spec, offset, elements });
-      offset += aligned(elements);
-    }
-    this.end = offset;
-    const operands = Object.fromEntries(this.operands.map((operand) => [operand.name, operand.offset]));
-    this.call = { instruction, operands, dims, scalars: {} };
-    this.executor = backend.createExecutor();
-  }
-
-  async fill(): Promise<void> {
-    await this.executor.grow(this.end);
-    let random = 1;
-    for (const { name, spec, offset, elements } of this.operands) {
-      const filling = this.micro.fillings[name] ?? ((_index, value) => value);
-      const values = new Float64Array(elements);
-      for (let index = 0; index < elements; index++) {
-        random = (random * 48271) % 0x7fffffff;
-        values[index] = filling(index, random / 0x7fffffff - 0.5);
-      }
-      await this.executor.write(offset, spec.type ?? 'f32', values);
-    }
-  }
-
-  /** Runs the instruction `times` times. */
-  async load(times: number): Promise<() => Promise<void>> {
-    const program = await this.executor.load(encode(Array.from({ length: times }, () => this.call)), this.end);
-    return () => program.run();
-  }
-
-  read({ offset, elements }: Operand): Promise<Result> {
-    return this.executor.read(offset, 'f32', elements);
-  }
+/** What operands hold before; the same for every backend. */
+function filling({ fillings }: MicroCase): (operand: StageOperand) => Float64Array {
+  let random = 1;
+  return ({ name, elements }) =>
+    Float64Array.from({ length: elements }, (_, index) => {
+      random = (random * 48271) % 0x7fffffff;
+      const value = random / 0x7fffffff - 0.5;
+      return fillings[name]?.(index, value) ?? value;
+    });
 }
 
 function norm(values: Iterable<number>): number {
@@ -94,10 +38,10 @@ function norm(values: Iterable<number>): number {
 }
 
 /** @throws WrongResultError if an operand that the instruction writes is not what the reference has. */
-async function verify(stage: Stage, reference: Backend): Promise<void> {
-  const right = new Stage(stage.micro, reference);
+async function verify(micro: MicroCase, stage: Stage): Promise<void> {
+  const right = new Stage(micro, referenceBackend({ isa: 'float32' }));
   for (const each of [right, stage]) {
-    await each.fill();
+    await each.fill(filling(micro));
     await (await each.load(1))();
   }
   for (const operand of stage.operands) {
@@ -107,12 +51,12 @@ async function verify(stage: Stage, reference: Backend): Promise<void> {
     const error = difference / norm(expected);
     if (error <= TOLERANCE) continue; // NaN is not
     const message = `\`${operand.name}\` is ${error.toExponential(1)} off the reference, at most ${TOLERANCE} is right`;
-    throw new WrongResultError(`${stage.micro.title}: not timed, because it is wrong: ${message}`);
+    throw new WrongResultError(`${micro.title}: ${message}`);
   }
 }
 
 /** Lets `benchmark` repeat a program; resolves to the milliseconds of each of its cycles. */
-function repeat(run: () => Promise<void>, seconds: number, between: () => void): Promise<number[]> {
+function repeat(run: () => Promise<void>, seconds: number): Promise<number[]> {
   return new Promise((resolve, reject) => {
     new Benchmark({
       defer: true,
@@ -120,47 +64,63 @@ function repeat(run: () => Promise<void>, seconds: number, between: () => void):
         run().then(() => deferred.resolve(), reject);
       },
       maxTime: seconds,
-      onCycle: between,
       onComplete: ({ target }: { target: Benchmark }) => resolve(target.stats.sample.map((each) => each * 1000)),
       onError: ({ target }: { target: { error: Error } }) => reject(target.error),
     }).run();
   });
 }
 
-async function measure(
+/** Verifies a case, times it, and measures the peak before and afterwards. */
+async function row(
   micro: MicroCase,
   backend: Backend,
-  reference: Backend,
-  peak: Peak | undefined,
+  bandwidth: (bytes: number) => number,
   seconds: number,
-): Promise<MicroTime> {
+): Promise<string[]> {
   const stage = new Stage(micro, backend);
-  await verify(stage, reference);
+  await verify(micro, stage);
   const [flops, bytes] = [flopsOf(stage.call), bytesOf(stage.call)];
   const times = Math.ceil(RUN_FLOPS / flops);
-  const peaks: number[] = [];
-  const cycles = await repeat(await stage.load(times), seconds, () => {
-    if (peak !== undefined) peaks.push(peak());
-  });
-  return {
-    title: micro.title,
-    milliseconds: cycles.map((cycle) => cycle / times),
-    flops,
-    bytes,
-    peaks,
-    copyRate: copyRate(bytes),
-  };
+  const peak = await Peak.of(backend);
+  await peak.measure();
+  const cycles = (await repeat(await stage.load(times), seconds)).map((cycle) => cycle / times);
+  await peak.measure();
+  await peak.close();
+  await stage.close();
+  const { median: milliseconds, p25, p75, doubts } = summarise([cycles]);
+  const cost = { milliseconds, flops, bytes };
+  const { share, roof } = shareOfNearerRoof([cost], { peak: median(peak.readings), bandwidth });
+  return [
+    `${micro.title}${doubts.length > 0 ? ' *' : ''}`,
+    ...[milliseconds, p25, p75].map((each) => formatNumber(each * 1000)),
+    formatNumber(gflopsOf(cost)),
+    formatNumber(gbpsOf(cost)),
+    formatShare(share),
+    Number.isFinite(share) ? roof : '–',
+  ];
 }
 
-/**
- * Verifies and times every case.
- * @throws WrongResultError
- */
-export async function measureMicro({ subject, seconds }: Extract<Job, { kind: 'micro' }>): Promise<MicroTime[]> {
-  const backend = await loadSubject(subject);
-  const reference = await loadBackend({ backend: 'reference', isa: 'float32' });
-  const peak = await peakOf(backend);
-  const times: MicroTime[] = [];
-  for (const micro of microCases) times.push(await measure(micro, backend, reference, peak, seconds));
-  return times;
+const columns = [
+  { heading: 'instruction', left: true },
+  ...['µs', 'p25', 'p75', 'GFLOP/s', 'GB/s', 'of roof'].map((heading) => ({ heading })),
+  { heading: 'nearer roof', left: true },
+] as const;
+
+async function micro({ seconds, ...flags }: BackendFlags & { readonly seconds: number }): Promise<void> {
+  const backend = await backendFrom(flags);
+  const bandwidth = bandwidthRoof(await measureBandwidth(backend.threads));
+  const rows: string[][] = [];
+  for (const each of microCases) rows.push(await row(each, backend, bandwidth, seconds));
+  const stars = '* noisy: half of the runs are more than 10 % of the median apart';
+  const lines = [nameOf(backend), ...describeInLines(describeMachine()), '', formatTable(columns, rows), stars];
+  process.stdout.write(`${lines.join('\n')}\n`);
+}
+
+export function defineMicro(program: Command): void {
+  const command = program
+    .command('micro')
+    .description('single instructions, in this process')
+    .option('--seconds <s>', 'of measuring for each', positive(), 1)
+    .action(micro);
+  withBackend(command);
 }

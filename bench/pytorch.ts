@@ -1,12 +1,47 @@
-/** The same training steps by PyTorch on one thread, where a Python that has it is given. */
+/** `npm run bench -- pytorch`: the same training steps by seqgrad and by PyTorch, in turns, where a Python that has it is given. */
+import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import type { Cell } from './cells.js';
-import { type Failure, runProcess } from './jobs.js';
+import type { Command } from 'commander';
+import type { Failure, Measurement } from '../src/bench/jobs.js';
+import { hasFailed } from '../src/bench/jobs.js';
+import { type MeasuredStep, measureSteps } from '../src/bench/measure.js';
+import { type Cell, creditedFlops, tokensOf } from '../src/bench/models.js';
+import { median, quantile } from '../src/bench/statistics.js';
+import type { StepTimes } from '../src/bench/step.js';
+import {
+  type CellFlags,
+  cellFrom,
+  type EffortFlags,
+  type OutputFlags,
+  subjectFrom,
+  withCell,
+  withEffort,
+  withOutput,
+} from '../src/cli/bench/options.js';
+import { Output } from '../src/cli/bench/output.js';
+import {
+  cellKeys,
+  doubtLines,
+  failedIn,
+  measuredIn,
+  stepCells,
+  stepColumns,
+  stepRemarks,
+  stepRow,
+  titleOf,
+} from '../src/cli/bench/rows.js';
+import { formatNumber, formatShare, formatTable } from '../src/cli/bench/table.js';
+import { type BackendFlags, withBackend } from '../src/cli/command.js';
 
-const script = fileURLToPath(new URL('../../bench/pytorch_lstm.py', import.meta.url));
+type Flags = BackendFlags &
+  CellFlags &
+  EffortFlags &
+  OutputFlags & { readonly python: string; readonly preload?: string };
 
-/** What bench/pytorch_lstm.py prints. */
-export interface PytorchTimes {
+const script = fileURLToPath(new URL('../../bench/pytorch_step.py', import.meta.url));
+
+/** What bench/pytorch_step.py prints. */
+interface PytorchTimes {
   /** Of every step, by the fastest of several forms of the same step. */
   readonly milliseconds: readonly number[];
   /** PyTorch's version, the library its matrix products come from, the form of the step. */
@@ -15,23 +50,119 @@ export interface PytorchTimes {
   readonly form: string;
 }
 
-export interface PytorchOptions {
-  /** The Python to run. */
-  readonly python: string;
-  /** A library of matrix products for LD_PRELOAD. */
-  readonly preload?: string | undefined;
+/** Runs a command to its end and reads the JSON on the last line of its output. */
+function runProcess<T>(command: string, args: readonly string[], environment: NodeJS.ProcessEnv): Promise<T | Failure> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { env: { ...process.env, ...environment }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const said = { stdout: '', stderr: '' };
+    for (const name of ['stdout', 'stderr'] as const) {
+      child[name].setEncoding('utf8').on('data', (text: string) => {
+        said[name] += text;
+      });
+    }
+    child.on('error', ({ message }) => resolve({ failure: message }));
+    child.on('close', (code, signal) => {
+      const line = said.stdout.trimEnd().split('\n').at(-1) ?? '';
+      if (code === 0 && line !== '') resolve(JSON.parse(line) as T);
+      else resolve({ failure: said.stderr.trim() || `ended with ${signal ?? `exit code ${code}`} and said nothing` });
+    });
+  });
 }
 
-export function runPytorch(
-  { hiddenSize, batch, time, vocabularySize }: Cell,
-  { python, preload }: PytorchOptions,
-  seconds: number,
-): Promise<PytorchTimes | Failure> {
-  const sizes = { hidden: hiddenSize, batch, time, vocabulary: vocabularySize, seconds };
-  const args = Object.entries(sizes).flatMap(([name, value]) => [`--${name}`, `${value}`]);
-  const oneThread = { OMP_NUM_THREADS: '1', MKL_NUM_THREADS: '1', OPENBLAS_NUM_THREADS: '1' };
+function launch(cell: Cell, threads: number, { python, preload, seconds }: Flags): Promise<PytorchTimes | Failure> {
+  const args = Object.entries({ ...cell, threads, seconds }).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+  const count = `${threads}`;
   return runProcess(python, [script, ...args], {
-    ...oneThread,
+    OMP_NUM_THREADS: count,
+    MKL_NUM_THREADS: count,
+    OPENBLAS_NUM_THREADS: count,
     ...(preload === undefined ? {} : { LD_PRELOAD: preload }),
   });
+}
+
+/** PyTorch's times differ from launch to launch: the best launch counts. */
+const bestLaunch = (launches: readonly PytorchTimes[]): PytorchTimes =>
+  launches.toSorted((a, b) => median(a.milliseconds) - median(b.milliseconds))[0] as PytorchTimes;
+
+/** PyTorch beside our own row, whose peak is the machine's. */
+function theirs(cell: Cell, { milliseconds, version }: PytorchTimes, ours: MeasuredStep | undefined): string[] {
+  const time = median(milliseconds);
+  const rate = creditedFlops(cell) / time / 1e6;
+  const peak = ours?.peak ?? Number.NaN;
+  return [
+    `PyTorch ${version}`,
+    ...[time, quantile(milliseconds, 0), quantile(milliseconds, 0.25), quantile(milliseconds, 0.75)].map(formatNumber),
+    `${milliseconds.length}`,
+    formatNumber((tokensOf(cell) / time) * 1000),
+    formatNumber(rate),
+    formatNumber(peak),
+    formatShare(rate / peak),
+  ];
+}
+
+async function pytorch(flags: Flags): Promise<void> {
+  const output = new Output(flags);
+  const cell = cellFrom(flags);
+  const subject = await subjectFrom(flags);
+  const { rounds, seconds } = flags;
+  const launches: PytorchTimes[] = [];
+  const other: Measurement<StepTimes> = {
+    name: 'PyTorch',
+    async measure() {
+      const times = await launch(cell, subject.threads ?? 1, flags);
+      if (hasFailed(times)) return times;
+      launches.push(times);
+      return {
+        threads: 1,
+        milliseconds: times.milliseconds,
+        peaks: [],
+        executedFlops: 0,
+        planningMilliseconds: 0,
+        barrier: undefined,
+      };
+    },
+  };
+  const result = await measureSteps({
+    cell,
+    subjects: [subject],
+    rounds,
+    seconds,
+    watch: output.watch,
+    others: [other],
+  });
+  const measured = measuredIn(result.rows);
+  const [ours] = measured;
+  const failure = result.others.find((answer) => hasFailed(answer));
+  const best = failure === undefined ? bestLaunch(launches) : undefined;
+  const lines = [...measured.map(stepCells), ...(best === undefined ? [] : [theirs(cell, best, ours)])];
+  const time = best === undefined ? Number.NaN : median(best.milliseconds);
+  const ratio = time / (ours?.summary.median ?? Number.NaN);
+  const remark = best && `PyTorch takes ${formatNumber(ratio)} times as long (best launch; ${best.form}; ${best.blas})`;
+  output.print({
+    title: titleOf(cell),
+    rows: [
+      ...measured.map((row) => stepRow('pytorch', row)),
+      ...(best === undefined
+        ? []
+        : [{ bench: 'pytorch', ...cellKeys(cell), ...best, milliseconds: undefined, ms_median: time, ratio }]),
+    ],
+    text: [
+      formatTable(stepColumns, lines),
+      ...(remark ? [remark] : []),
+      ...measured.flatMap(stepRemarks),
+      ...doubtLines(measured),
+    ].join('\n'),
+    notes: [...result.notes, ...(failure !== undefined && hasFailed(failure) ? [`PyTorch: ${failure.failure}`] : [])],
+    failures: failedIn(result.rows),
+  });
+}
+
+export function definePytorch(program: Command): void {
+  const command = program
+    .command('pytorch')
+    .description('training steps beside those of PyTorch, in turns, each launch a process of its own')
+    .option('--python <path>', 'a Python that has PyTorch', 'python3')
+    .option('--preload <library>', 'matrix products for PyTorch, loaded before its own')
+    .action(pytorch);
+  withOutput(withEffort(withBackend(withCell(command)), 2));
 }

@@ -44,6 +44,10 @@ interface Addon {
     readonly usable: boolean;
     readonly reason: string;
   }[];
+  /** GFLOP/s of multiply-adds that never leave the registers, by the calling thread. */
+  peak(isa: string, numerics: Numerics, milliseconds: number): number;
+  /** Nanoseconds that so many threads take to start on a piece of work and to be done with it. */
+  barrier(threads: number, milliseconds: number): number;
   readonly Program: new (words: Int32Array, isa: string, numerics: Numerics) => NativeProgram;
   readonly Thread: new (threads: number) => NativeThread;
 }
@@ -89,6 +93,9 @@ function loadAddon(): Addon {
   }
   return addon;
 }
+
+/** What the machine can do at most, for benchmarks. @throws NativeUnavailableError */
+export const nativeLimits = (): Pick<Addon, 'peak' | 'barrier'> => loadAddon();
 
 const attemptsOf = (addon: Addon): NativeAttempt[] =>
   addon.candidates().map(({ isa, usable, reason }) => ({ isa, usable, cause: reason }));

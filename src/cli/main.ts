@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /** The `seqgrad` command: a registry of subcommands, one file each. */
 import { Command } from 'commander';
+import { defineBench } from './bench/bench.js';
 import { fail } from './command.js';
 import { defineDoctor } from './doctor.js';
 import { defineEvaluate } from './evaluate.js';
@@ -15,7 +16,8 @@ const program = new Command('seqgrad')
   .configureHelp({ sortSubcommands: false })
   .showHelpAfterError('(add --help for the options)');
 
-for (const define of [defineTrain, defineGenerate, defineEvaluate, defineGrad, defineDoctor]) define(program);
+for (const define of [defineTrain, defineGenerate, defineEvaluate, defineGrad, defineBench, defineDoctor])
+  define(program);
 
 // The reader has gone (`| head`): end as a process does that SIGPIPE ends. Or the disk is full: say so.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {

@@ -11,14 +11,17 @@ export function quantile(values: readonly number[], fraction: number): number {
 
 export const median = (values: readonly number[]): number => quantile(values, 0.5);
 
+/** Why a number is not to be trusted; empty where it is. */
+export type Doubtful = readonly string[];
+
 export interface Summary {
   readonly median: number;
   readonly min: number;
   readonly p25: number;
   readonly p75: number;
   readonly runs: number;
-  /** Why the median is not to be trusted. */
-  readonly doubts: readonly string[];
+  /** Of the median. */
+  readonly doubts: Doubtful;
 }
 
 /** Half of all runs, or whole rounds, this far apart relative to the median are noise. */
@@ -45,7 +48,7 @@ const spreadOf = (values: readonly number[]): number =>
 /** Whether a peak can be believed. */
 export function peakDoubts(peaks: readonly number[]): string[] {
   const spread = spreadOf(peaks);
-  return spread > NOISE ? [`half of the measurements of the peak are ${percent(spread)} of their median apart`] : [];
+  return spread > NOISE ? [`half of its peaks ${percent(spread)} apart`] : [];
 }
 
 const percent = (fraction: number): string => `${Math.round(fraction * 100)} %`;
@@ -58,8 +61,8 @@ export function summarise(rounds: readonly (readonly number[])[], resolution = 0
   const spread = spreadOf(all);
   const drift = (Math.max(...medians) - Math.min(...medians)) / middle;
   const doubts: string[] = [];
-  if (spread > NOISE) doubts.push(`half of the runs are ${percent(spread)} of the median apart`);
-  if (drift > NOISE) doubts.push(`the rounds' medians are ${percent(drift)} apart`);
-  if (middle < TICKS * resolution) doubts.push(`the timer is saturated: one tick is ${percent(resolution / middle)}`);
+  if (spread > NOISE) doubts.push(`half of the runs ${percent(spread)} apart`);
+  if (drift > NOISE) doubts.push(`the rounds ${percent(drift)} apart`);
+  if (middle < TICKS * resolution) doubts.push(`the timer is saturated, one tick is ${percent(resolution / middle)}`);
   return { median: middle, min: quantile(all, 0), p25, p75, runs: all.length, doubts };
 }

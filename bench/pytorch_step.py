@@ -1,4 +1,4 @@
-"""Times a training step of Embedding -> LSTM -> Linear in PyTorch on one thread, and prints one line of JSON.
+"""Times a training step of Embedding -> LSTM (or GRU, RNN) -> Linear in PyTorch, and prints one line of JSON.
 
 The step is the one that the benchmark of this project times: forward, cross-entropy, backward, clipping by the global norm,
 AdamW, the recurrent state carried from window to window. It is written as fast as PyTorch allows: time-major, gradients set to
@@ -16,20 +16,20 @@ from torch import nn
 
 
 class LanguageModel(nn.Module):
-    def __init__(self, vocabulary, hidden):
+    def __init__(self, kind, vocabulary, hidden, layers):
         super().__init__()
         self.embedding = nn.Embedding(vocabulary, hidden)
-        self.lstm = nn.LSTM(hidden, hidden)  # time-major
+        self.recurrent = {"lstm": nn.LSTM, "gru": nn.GRU, "rnn": nn.RNN}[kind](hidden, hidden, layers)  # time-major
         self.head = nn.Linear(hidden, vocabulary)
 
     def forward(self, tokens, state):
-        output, state = self.lstm(self.embedding(tokens), state)
+        output, state = self.recurrent(self.embedding(tokens), state)
         return self.head(output), state
 
 
 def make_step(options, foreach):
     torch.manual_seed(1)
-    model = LanguageModel(options.vocabulary, options.hidden)
+    model = LanguageModel(options.model, options.vocabulary, options.hidden, options.layers)
     parameters = list(model.parameters())
     optimizer = torch.optim.AdamW(parameters, lr=2e-3, weight_decay=0.01, foreach=foreach)
     tokens = torch.randint(options.vocabulary, (options.time + 1, options.batch))
@@ -38,7 +38,7 @@ def make_step(options, foreach):
     def step():
         nonlocal state
         logits, state = model(tokens[:-1], state)
-        state = tuple(part.detach() for part in state)
+        state = tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
         loss = nn.functional.cross_entropy(logits.flatten(0, 1), tokens[1:].flatten())
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -74,11 +74,12 @@ def loaded_blas():
 
 def main():
     parser = argparse.ArgumentParser()
-    for name in ("hidden", "batch", "time", "vocabulary"):
+    parser.add_argument("--model", choices=("lstm", "gru", "rnn"), required=True)
+    for name in ("hidden", "layers", "batch", "time", "vocabulary", "threads"):
         parser.add_argument(f"--{name}", type=int, required=True)
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
-    torch.set_num_threads(1)
+    torch.set_num_threads(options.threads)
     torch.set_flush_denormal(True)
 
     forms = {}
