@@ -153,6 +153,18 @@ const tolerances: Readonly<Record<InstructionName, Tolerance>> = {
   clipByNorm: { roundings: () => 4, magnitude: ofResult },
   sgd: { roundings: () => 9, magnitude: ofAbsoluteUpdate },
   adamw: { roundings: () => 14, magnitude: ofAbsoluteUpdate },
+  div: { roundings: () => 1, magnitude: ofResult },
+  sqrt: { roundings: () => 1, magnitude: ofResult },
+  liveSteps: exact,
+  selectRows: exact,
+  maxSteps: exact,
+  maxStepsBackward: exact,
+  rnnForward: { roundings: ({ H = 0, T = 0 }) => 16 + 2 * Math.sqrt(H * T), magnitude: ofLargest },
+  rnnBackward: { roundings: ({ H = 0, T = 0 }) => 16 + 4 * Math.sqrt(H * T), magnitude: ofLargest },
+  gruForward: { roundings: ({ H = 0, T = 0 }) => 16 + 2 * Math.sqrt(H * T), magnitude: ofLargest },
+  gruBackward: { roundings: ({ H = 0, T = 0 }) => 16 + 4 * Math.sqrt(H * T), magnitude: ofLargest },
+  projectedLstmForward: { roundings: ({ H = 0, T = 0 }) => 16 + 4 * Math.sqrt(H * T), magnitude: ofLargest },
+  projectedLstmBackward: { roundings: ({ H = 0, T = 0 }) => 16 + 8 * Math.sqrt(H * T), magnitude: ofLargest },
 };
 
 export async function boundsOf(testCase: Case, inputs: Values, expected: Values): Promise<Values> {
