@@ -48,7 +48,7 @@ class Stage {
     readonly micro: MicroCase,
     backend: Backend,
   ) {
-    const { instruction, dims, absent } = micro;
+    const { instruction, dims, scalars, absent } = micro;
     let offset = RESERVED_ELEMENTS;
     for (const [name, spec] of Object.entries(specOf(instruction).operands)) {
       if (absent.includes(name)) continue;
@@ -58,7 +58,7 @@ class Stage {
     }
     this.end = offset;
     const operands = Object.fromEntries(this.operands.map((operand) => [operand.name, operand.offset]));
-    this.call = { instruction, operands, dims, scalars: {} };
+    this.call = { instruction, operands, dims, scalars };
     this.executor = backend.createExecutor();
   }
 

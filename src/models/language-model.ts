@@ -85,7 +85,14 @@ export class LstmLanguageModel extends Model<LanguageModelNetwork> {
     checkOptions('LstmLanguageModel', options, rules);
     const { vocabulary, hiddenSize = 128, embeddingSize = hiddenSize, layers = 1, dropout = 0, seed = 1 } = options;
     if (vocabulary === undefined) throw new OptionError('LstmLanguageModel: Expected `vocabulary` but received none');
-    const config = { kind: 'lstm' as const, vocabularySize: vocabulary.size, embeddingSize, hiddenSize, layers, dropout };
+    const config = {
+      kind: 'lstm' as const,
+      vocabularySize: vocabulary.size,
+      embeddingSize,
+      hiddenSize,
+      layers,
+      dropout,
+    };
     const model = new LstmLanguageModel(vocabulary, config, options.backend ?? (await loadBackend()));
     await model.allocate();
     await model.initialise(seed);

@@ -137,8 +137,7 @@ export class LanguageModelNetwork {
   #penalty(output: Tensor, dropped: Tensor, denominator: Tensor): Tensor | undefined {
     const { activationRegularisation: alpha = 0, temporalActivationRegularisation: beta = 0 } = this.config;
     const [T = 0, , H = 1] = output.shape;
-    const meanSquare = (x: Tensor, factor: number): Tensor =>
-      divideBy(scale(sum(mul(x, x)), factor / H), denominator);
+    const meanSquare = (x: Tensor, factor: number): Tensor => divideBy(scale(sum(mul(x, x)), factor / H), denominator);
     const change = (): Tensor => subtract(slice(output, 0, 1, T), slice(output, 0, 0, T - 1));
     const ar = alpha === 0 ? undefined : meanSquare(dropped, alpha);
     const tar = beta === 0 || T < 2 ? undefined : meanSquare(change(), beta);

@@ -302,7 +302,8 @@ export class Recurrent {
       last,
       summary: top.length === 1 ? (top[0] as Tensor) : concat(top, 1),
       stateAfter: (steps) => {
-        if (this.directions > 1) throw new OptionError('Recurrent: Expected one direction to go on from a state but there are 2');
+        if (this.directions > 1)
+          throw new OptionError('Recurrent: Expected one direction to go on from a state but there are 2');
         return stateOf((run) => run.stateAfter(steps));
       },
     };
@@ -335,7 +336,8 @@ export class Recurrent {
     const hiddenWeight = graph.read(its.hiddenWeight);
     return {
       inputWeight: graph.read(its.inputWeight),
-      hiddenWeight: random === undefined ? hiddenWeight : dropout(hiddenWeight, recurrentDropout, random, its.streams[0]),
+      hiddenWeight:
+        random === undefined ? hiddenWeight : dropout(hiddenWeight, recurrentDropout, random, its.streams[0]),
       inputBias: graph.read(its.inputBias),
       hiddenBias: graph.read(its.hiddenBias),
       projection: its.projection && graph.read(its.projection),
@@ -394,12 +396,7 @@ export class Recurrent {
     const plain = this.#cell(graph, direction, weights);
     const zones = { rates: [rate, cellZoneout], random: mode.random, streams: direction.streams.slice(1) };
     const start = this.#widths.map((width, index) => initial[index] ?? full(graph, [B, width], 0));
-    const { output, last, states } = unroll(
-      zoneout(plain, T, zones),
-      input,
-      start as [Tensor, ...Tensor[]],
-      options,
-    );
+    const { output, last, states } = unroll(zoneout(plain, T, zones), input, start as [Tensor, ...Tensor[]], options);
     return { output, last, stateAfter: (steps) => (steps === 0 ? start : (states[steps - 1] as readonly Tensor[])) };
   }
 

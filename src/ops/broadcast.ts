@@ -50,9 +50,11 @@ export function broadcastColumns(x: Tensor, C: number): Tensor {
 }
 
 /** y [R, C] from x with strides of its own, one of them 0. */
-const repeated = (x: Tensor, y: Tensor, [row, column]: readonly [number, number], R: number, C: number): AnyCall<Tensor> =>
-  call(
-    'copy',
-    { x, y },
-    { n0: 1, n1: 1, n2: R, n3: C, x0: 0, x1: 0, x2: row, x3: column, y0: 0, y1: 0, y2: C, y3: 1 },
-  );
+const repeated = (
+  x: Tensor,
+  y: Tensor,
+  [row, column]: readonly [number, number],
+  R: number,
+  C: number,
+): AnyCall<Tensor> =>
+  call('copy', { x, y }, { n0: 1, n1: 1, n2: R, n3: C, x0: 0, x1: 0, x2: row, x3: column, y0: 0, y1: 0, y2: C, y3: 1 });

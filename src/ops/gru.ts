@@ -28,7 +28,14 @@ import type { Tensor } from '../graph/tensor.js';
 import { gruCell } from './cells.js';
 import { computed, full, passOn, reshape } from './copy.js';
 import { linear, productOf } from './matmul.js';
-import { checkSequence, maskedBy, refuseGradients, type SequenceOptions, statesFound, stateViews } from './recurrence.js';
+import {
+  checkSequence,
+  maskedBy,
+  refuseGradients,
+  type SequenceOptions,
+  statesFound,
+  stateViews,
+} from './recurrence.js';
 import { columnSum } from './reduce.js';
 import { unroll } from './unroll.js';
 
@@ -83,12 +90,7 @@ export function gru(x: Tensor, weights: GruWeights, options: GruOptions = {}): G
 }
 
 /** The recurrence over projected inputs xGates [T, B, 3H]. */
-function recurrence(
-  xGates: Tensor,
-  weightHh: Tensor,
-  biasHh: Tensor | undefined,
-  options: GruOptions,
-): GruOutputs {
+function recurrence(xGates: Tensor, weightHh: Tensor, biasHh: Tensor | undefined, options: GruOptions): GruOutputs {
   const { h0, lengths, resets, reverse = false } = options;
   const [T, B] = xGates.shape as [number, number];
   const H = weightHh.shape[1] as number;

@@ -21,7 +21,14 @@ import type { Tensor } from '../graph/tensor.js';
 import { computed, passOn, reshape } from './copy.js';
 import { add } from './elementwise.js';
 import { linear, productOf } from './matmul.js';
-import { checkSequence, maskedBy, refuseGradients, type SequenceOptions, statesFound, stateViews } from './recurrence.js';
+import {
+  checkSequence,
+  maskedBy,
+  refuseGradients,
+  type SequenceOptions,
+  statesFound,
+  stateViews,
+} from './recurrence.js';
 
 export interface LstmWeights {
   /** [4H, I] */
@@ -189,12 +196,7 @@ function projectedRecurrence(xGates: Tensor, weightHh: Tensor, weightHr: Tensor,
           xGates: passOn(dGates),
           weightHh: (sum) => productOf(dPre, statesFound(previous, options), { transposeA: true }, sum),
           weightHr: (sum) =>
-            productOf(
-              reshape(dHiddenTotal, [T * B, P]),
-              reshape(unprojected, [T * B, H]),
-              { transposeA: true },
-              sum,
-            ),
+            productOf(reshape(dHiddenTotal, [T * B, P]), reshape(unprojected, [T * B, H]), { transposeA: true }, sum),
           h0: computed(() => dH0),
           c0: computed(() => dC0),
         },

@@ -44,8 +44,7 @@ export function stateViews(states: Tensor, reverse: boolean): Record<'after' | '
 /** The states that the steps found, [T · B, W]: `before` as {@link stateViews} has it, 0 where a row started anew. */
 export function statesFound(before: Tensor, { resets, reverse = false }: SequenceOptions): Tensor {
   const [T = 0, B = 0, width = 0] = before.shape;
-  const rows = (from: number, to: number): Tensor =>
-    reshape(slice(before, 0, from, to), [(to - from) * B, width]);
+  const rows = (from: number, to: number): Tensor => reshape(slice(before, 0, from, to), [(to - from) * B, width]);
   if (resets === undefined || T === 0) return rows(0, T);
   const flags = (from: number, to: number): Tensor => reshape(slice(resets, 0, from, to), [(to - from) * B]);
   if (!reverse) return selectRows(flags(0, T), undefined, rows(0, T));

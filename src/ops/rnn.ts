@@ -15,7 +15,14 @@ import type { Tensor } from '../graph/tensor.js';
 import { computed, passOn, reshape } from './copy.js';
 import { add } from './elementwise.js';
 import { linear, productOf } from './matmul.js';
-import { checkSequence, maskedBy, refuseGradients, type SequenceOptions, statesFound, stateViews } from './recurrence.js';
+import {
+  checkSequence,
+  maskedBy,
+  refuseGradients,
+  type SequenceOptions,
+  statesFound,
+  stateViews,
+} from './recurrence.js';
 
 export interface RnnWeights {
   /** [H, I] */

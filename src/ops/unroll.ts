@@ -36,7 +36,8 @@ export function unroll(
   options: SequenceOptions = {},
 ): Unrolled {
   const { T, B, I } = matchShapes('unroll', { x: [x, ['T', 'B', 'I']] });
-  for (const [index, tensor] of initial.entries()) matchShapes('unroll', { [`initial[${index}]`]: [tensor, [B, 'size']] });
+  for (const [index, tensor] of initial.entries())
+    matchShapes('unroll', { [`initial[${index}]`]: [tensor, [B, 'size']] });
   checkSequence('unroll', T, B, options);
   const { lengths, resets, reverse = false } = options;
   const live = lengths && liveSteps(lengths, T);

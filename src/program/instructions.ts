@@ -489,7 +489,8 @@ export const instructions = {
 
   rnnForward: {
     family: 'rnn',
-    meaning: 'A vanilla recurrent layer over a sequence, from its projected inputs xGates: tanh, or with relu ≠ 0 max(·, 0).',
+    meaning:
+      'A vanilla recurrent layer over a sequence, from its projected inputs xGates: tanh, or with relu ≠ 0 max(·, 0).',
     order: 'hidden = f(xGates + Σ over k of hidden[k]·weightHh[j][k]) (one sum, no blocks).',
     operands: {
       xGates: { shape: ['T', 'B', 'H'], access: 'read' },
@@ -582,7 +583,8 @@ export const instructions = {
     meaning:
       'An LSTM layer whose hidden state is projected to P elements, from its projected inputs xGates (gate order i, f, g, o). ' +
       'unprojected, o·tanhCell, is 0 where t ≥ lengths[b].',
-    order: 'as lstmForward up to unprojected = o·tanhCell; hidden[p] = Σ over k of unprojected[k]·weightHr[p][k] (no blocks).',
+    order:
+      'as lstmForward up to unprojected = o·tanhCell; hidden[p] = Σ over k of unprojected[k]·weightHr[p][k] (no blocks).',
     operands: {
       xGates: { shape: ['T', 'B', '4 * H'], access: 'read' },
       weightHh: { shape: ['4 * H', 'P'], access: 'read' },
@@ -606,7 +608,8 @@ export const instructions = {
     meaning:
       'The gradient of projectedLstmForward, as lstmBackward is of lstmForward; dHiddenTotal, the total derivative with respect to ' +
       'each hidden state, is what the gradient of weightHr is made of.',
-    order: 'dHiddenTotal as dh of lstmBackward; its dh = Σ over p of dHiddenTotal[p]·weightHr[p][k] (no blocks); then the same.',
+    order:
+      'dHiddenTotal as dh of lstmBackward; its dh = Σ over p of dHiddenTotal[p]·weightHr[p][k] (no blocks); then the same.',
     operands: {
       dHidden: { shape: ['T', 'B', 'P'], access: 'read', optional: true },
       dHLast: { shape: ['B', 'P'], access: 'read', optional: true },

@@ -12,7 +12,9 @@ import { SafetensorsReader, type TensorToWrite, writeSafetensors } from '../../s
 import { disagreements, type Tensors } from './compare.js';
 
 const FIXTURES = 'test/golden';
-const fixtures = ['lstm', 'gru', 'rnn'].flatMap((kind) => readdirSync(join(FIXTURES, kind)).map((name) => `${kind}/${name}`));
+const fixtures = ['lstm', 'gru', 'rnn'].flatMap((kind) =>
+  readdirSync(join(FIXTURES, kind)).map((name) => `${kind}/${name}`),
+);
 const scratch = mkdtempSync(join(tmpdir(), 'seqgrad-golden-'));
 
 interface Subject {

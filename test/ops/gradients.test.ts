@@ -4,7 +4,19 @@ import type { Tensor } from '../../src/graph/tensor.js';
 import { broadcastColumns, broadcastRows, sumColumns, sumRows } from '../../src/ops/broadcast.js';
 import { accumulate, computed, concat, reshape, slice, transpose } from '../../src/ops/copy.js';
 import { crossEntropy } from '../../src/ops/cross-entropy.js';
-import { add, divide, divideBy, mul, relu, scale, scaleBy, sigmoid, sqrt, subtract, tanh } from '../../src/ops/elementwise.js';
+import {
+  add,
+  divide,
+  divideBy,
+  mul,
+  relu,
+  scale,
+  scaleBy,
+  sigmoid,
+  sqrt,
+  subtract,
+  tanh,
+} from '../../src/ops/elementwise.js';
 import { embedding } from '../../src/ops/embedding.js';
 import { layerNorm } from '../../src/ops/layer-norm.js';
 import { linear, matmul } from '../../src/ops/matmul.js';

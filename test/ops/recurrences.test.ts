@@ -51,7 +51,11 @@ const kinds: readonly Kind[] = [
     width: H,
     hasCell: false,
     fused: (tensors: Tensors, options: SequenceOptions): Ends => {
-      const { output, hLast } = rnn(tensors.x as Tensor, weightsOf(tensors), { ...options, nonlinearity, h0: tensors.h0 });
+      const { output, hLast } = rnn(tensors.x as Tensor, weightsOf(tensors), {
+        ...options,
+        nonlinearity,
+        h0: tensors.h0,
+      });
       return { output, last: [hLast] };
     },
     cell: (tensors: Tensors) => rnnCell(weightsOf(tensors), nonlinearity),
@@ -139,7 +143,11 @@ const fixedOf = ({ T, lengths, resets }: Variant) => ({
   ...(resets === undefined ? {} : { resets: { shape: [T, B], values: resetsOf(T), type: 'i32' as const } }),
 });
 
-const optionsOf = ({ lengths, resets }: Tensors, { reverse }: Variant): SequenceOptions => ({ lengths, resets, reverse });
+const optionsOf = ({ lengths, resets }: Tensors, { reverse }: Variant): SequenceOptions => ({
+  lengths,
+  resets,
+  reverse,
+});
 
 /** The composition: the projection of all steps, and one cell after another. */
 function unrolled(kind: Kind, tensors: Tensors, variant: Variant): Ends {
@@ -170,7 +178,8 @@ for (const kind of kinds) {
         outcome(kind, variant, (tensors) => unrolled(kind, tensors, variant)),
       ]);
       t.deepEqual(Object.keys(fused).sort(), Object.keys(composed).sort());
-      for (const [name, expected] of Object.entries(composed)) t.true(near(fused[name] as Float64Array, expected), name);
+      for (const [name, expected] of Object.entries(composed))
+        t.true(near(fused[name] as Float64Array, expected), name);
     });
   }
 }
@@ -233,7 +242,10 @@ for (const variant of variants) {
 test('planted fault: a state that is changed once is noticed', async (t) => {
   const kind = kinds[2] as Kind;
   const variant: Variant = { T: 4, reverse: false, resets: true, initial: true, biases: true };
-  const changed = (cell: Cell): Cell => (x, [h = x], step) => cell(x, [step === 2 ? add(h, h) : h], step);
+  const changed =
+    (cell: Cell): Cell =>
+    (x, [h = x], step) =>
+      cell(x, [step === 2 ? add(h, h) : h], step);
   const expected = await outcome(kind, variant, (tensors) =>
     unrolled({ ...kind, cell: (given) => changed(kind.cell(given)) }, tensors, variant),
   );

@@ -73,7 +73,7 @@ const ofNormalPair: Tolerance['magnitude'] = async (testCase) => {
  * exp(x − m) has the rounding of x − m, times |x − m|, besides its own; so has p. The label's one is exact.
  * The loss is a difference of log s, itself at least as exact as s, and x[label] − m.
  */
-const ofSoftmax: Tolerance['magnitude'] = ({ dims }, inputs) => {
+const ofSoftmax: Tolerance['magnitude'] = ({ dims, scalars: { smoothing = 0 } }, inputs) => {
   const { N = 0, V = 0 } = dims;
   const [logits, labels] = [inputs.get('logits'), inputs.get('labels')] as [Float64Array, Float64Array];
   const w = Math.abs(1 / (inputs.get('denominator')?.[0] as number));
@@ -83,7 +83,8 @@ const ofSoftmax: Tolerance['magnitude'] = ({ dims }, inputs) => {
     const m = Math.max(...x);
     const s = x.reduce((sum, value) => sum + Math.exp(value - m), 0);
     const label = labels[i] as number;
-    rowLoss[i] = (1 + Math.log(s) + Math.abs((x[label] ?? m) - m)) * w;
+    const mean = x.reduce((sum, value) => sum + Math.abs(value - m) / V, 0); // smoothing adds its share of this
+    rowLoss[i] = (1 + Math.log(s) + Math.abs((x[label] ?? m) - m) + (smoothing === 0 ? 0 : 2 * smoothing * mean)) * w;
     for (const [j, value] of x.entries()) {
       const p = Math.exp(value - m) / s;
       dLogits[i * V + j] = (p * (1 + Math.min(m - value, 1e6)) + (j === label ? 1 : 0)) * w;

@@ -34,7 +34,14 @@ test('planted fault: evaluating without carried state differs', async (t) => {
 });
 
 test('the state flows from window to window in training, and the gradient does not', async (t) => {
-  const config = { kind: 'lstm' as const, vocabularySize: vocabulary.size, embeddingSize: 7, hiddenSize: 6, layers: 1, dropout: 0 };
+  const config = {
+    kind: 'lstm' as const,
+    vocabularySize: vocabulary.size,
+    embeddingSize: 7,
+    hiddenSize: 6,
+    layers: 1,
+    dropout: 0,
+  };
   const [B, T] = [2, 5];
   const make = async (): Promise<Model<LanguageModelNetwork>> => {
     const model = new Model(new LanguageModelNetwork(config), float64);

@@ -14,7 +14,14 @@ import { unrolledLstm } from '../ops/unrolled.js';
 import { onEvery } from './backends.js';
 import { smallModel, text, vocabulary } from './text.js';
 
-const config = { kind: 'lstm' as const, vocabularySize: vocabulary.size, embeddingSize: 7, hiddenSize: 12, layers: 1, dropout: 0 };
+const config = {
+  kind: 'lstm' as const,
+  vocabularySize: vocabulary.size,
+  embeddingSize: 7,
+  hiddenSize: 12,
+  layers: 1,
+  dropout: 0,
+};
 
 /** The language model with its recurrence written as small ops, as a user would write a cell of their own. */
 class UnrolledNetwork implements Network {

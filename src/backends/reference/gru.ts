@@ -15,7 +15,16 @@
  *     dRecurrent = the same, with dq in place of dpre_n      (the gradient of W_hh·h₋₁ + b_hh)
  */
 import { logistic } from './elementwise.js';
-import { begin, beginBackward, clearStep, keep, previous, recurrent, recurrentBackward, stepsOf } from './recurrence.js';
+import {
+  begin,
+  beginBackward,
+  clearStep,
+  keep,
+  previous,
+  recurrent,
+  recurrentBackward,
+  stepsOf,
+} from './recurrence.js';
 import type { Definition } from './tensor.js';
 
 export const gruForward: Definition<'gruForward'> = ({ operands, dims }) => {
