@@ -350,7 +350,7 @@ export const instructions = {
       'other label outside 0 … V−1 gives NaN.',
     order:
       'm = max, e = exp(x − m), s = lanes(V) of e, q = x[label] − m; rowLoss = (log(s) − q) · w; ' +
-      'dLogits = (e · (1 / s) − [j = label]) · w, with w = 1 / denominator. Where smoothing ≠ 0, mean = lanes(V) of (x − m) / V, ' +
+      'dLogits = (e · (1 / s) − [j = label]) · w, with w = 1 / denominator. Where smoothing ≠ 0, mean = (lanes(V) of x − m) / V, ' +
       'q = fma(smoothing, mean − (x[label] − m), x[label] − m), ' +
       'dLogits = ((e · (1 / s) − smoothing / V) − [j = label] · (1 − smoothing)) · w.',
     operands: {
@@ -464,7 +464,9 @@ export const instructions = {
   },
   maxSteps: {
     family: 'sequence',
-    meaning: 'y[b] = max over t < lengths[b] of x[t][b], column by column; NaN if one is NaN, 0 if there is no step',
+    meaning:
+      'y[b] = max over t < lengths[b] of x[t][b], column by column, the first of equal ones; NaN if one is NaN, 0 if there is ' +
+      'no step',
     operands: {
       x: { shape: ['T', 'B', 'C'], access: 'read' },
       lengths: { shape: ['B'], type: 'i32', access: 'read', optional: true },
@@ -501,7 +503,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse', 'relu'],
     flops: '2 * T * B * H * H',
-    workspace: '(H + 64) * (H + 16)',
+    workspace: 'H * (H + 16) + (B + 4) * (2 * H + 64)',
   },
   rnnBackward: {
     family: 'rnn',
@@ -523,7 +525,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse', 'relu'],
     flops: '2 * T * B * H * H',
-    workspace: '(H + 64) * (H + 16)',
+    workspace: 'H * (H + 16) + (B + 4) * (2 * H + 64)',
   },
 
   gruForward: {
@@ -547,7 +549,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse'],
     flops: '6 * T * B * H * H',
-    workspace: '3 * (H + 64) * (H + 16)',
+    workspace: '3 * H * (H + 16) + (B + 4) * (4 * H + 64)',
   },
   gruBackward: {
     family: 'gru',
@@ -575,7 +577,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse'],
     flops: '6 * T * B * H * H',
-    workspace: '3 * (H + 64) * (H + 16)',
+    workspace: '3 * H * (H + 16) + (B + 4) * (4 * H + 64)',
   },
 
   projectedLstmForward: {
@@ -601,7 +603,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'P', 'reverse'],
     flops: '10 * T * B * H * P',
-    workspace: '4 * (H + 64) * (P + 16) + (H + 16) * (P + 64)',
+    workspace: '5 * (H + 16) * (P + 16) + (B + 4) * (4 * H + P + 64)',
   },
   projectedLstmBackward: {
     family: 'projected-lstm',
@@ -629,7 +631,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'P', 'reverse'],
     flops: '10 * T * B * H * P',
-    workspace: '4 * (H + 64) * (P + 16) + (H + 16) * (P + 64)',
+    workspace: '5 * (H + 16) * (P + 16) + (B + 4) * (4 * H + P + 64)',
   },
 } as const satisfies Record<string, InstructionSpec>;
 
