@@ -38,16 +38,14 @@ const forwardEdges: Case[] = [
       note: 'saturated gates',
     },
   ),
-  ...[nan, inf].map((value) =>
-    caseOf(
-      'gruForward',
-      { T: 3, B: 5, H: 17, reverse: 0 },
-      {
-        fillings: { weightHh: weight, h0: (random, index) => (index === 2 * 17 + 3 ? value : random.value()) },
-        absent: ['lengths', 'resets'],
-        note: `h0 of one example has ${value}`,
-      },
-    ),
+  caseOf(
+    'gruForward',
+    { T: 3, B: 5, H: 17, reverse: 0 },
+    {
+      fillings: { weightHh: weight, h0: (random, index) => (index === 2 * 17 + 3 ? nan : random.value()) },
+      absent: ['lengths', 'resets'],
+      note: 'h0 of one example has NaN',
+    },
   ),
   caseOf(
     'gruForward',

@@ -3,7 +3,7 @@
  * the state before h₋₁ and the projected input x_t = W_ih·input_t + b_ih:
  *
  *     r = σ(x_r + W_hr·h₋₁ + b_hr)      reset gate       q = W_hn·h₋₁ + b_hn      (= recurrentN)
- *     z = σ(x_z + W_hz·h₋₁ + b_hz)      update gate      h = (1 − z)·n + z·h₋₁    hidden state
+ *     z = σ(x_z + W_hz·h₋₁ + b_hz)      update gate      h = n + z·(h₋₁ − n)      hidden state, (1 − z)·n + z·h₋₁
  *     n = tanh(x_n + r·q)               candidate
  *
  * Backward, with dX for the total derivative of the loss with respect to X, from the last step to the first:
@@ -47,7 +47,7 @@ export const gruForward: Definition<'gruForward'> = ({ operands, dims }) => {
       const n = Math.tanh(x(2) + r * q);
       for (const [gate, value] of [r, z, n].entries()) gates.set(value, t, b, gate * H + k);
       recurrentN.set(q, t, b, k);
-      hidden.set((1 - z) * n + z * previous(hidden, step, k), after, b, k);
+      hidden.set(n + z * (previous(hidden, step, k) - n), after, b, k);
     }
   }
 };
@@ -72,8 +72,8 @@ export const gruBackward: Definition<'gruBackward'> = ({ operands, dims }) => {
       const gate = (index: number): number => gates.at(t, b, index * H + k);
       const [r, z, n] = [gate(0), gate(1), gate(2)];
       const dh = (dHidden?.at(t, b, k) ?? 0) + dH0.at(b, k);
-      const dn = dh * (1 - z); // of: h = (1 − z)·n + z·h₋₁
-      const dz = dh * (previous(hidden, step, k) - n); // of: h = (1 − z)·n + z·h₋₁
+      const dn = dh * (1 - z); // of: h = n + z·(h₋₁ − n)
+      const dz = dh * (previous(hidden, step, k) - n); // of: h = n + z·(h₋₁ − n)
       const preN = dn * (1 - n * n); // of: n = tanh(pre_n)
       const dr = preN * recurrentN.at(t, b, k); // of: pre_n = x_n + r·q
       const [preR, preZ] = [dr * (r - r * r), dz * (z - z * z)]; // of: r, z = σ(pre)
@@ -81,7 +81,7 @@ export const gruBackward: Definition<'gruBackward'> = ({ operands, dims }) => {
       for (const [index, value] of [preR, preZ, preN].entries()) dGates.set(value, t, b, index * H + k);
       for (const [index, value] of [preR, preZ, preN * r].entries()) dRecurrent.set(value, t, b, index * H + k);
       dHiddenTotal?.set(dh, t, b, k);
-      dH0.set(step.cut ? 0 : dh * z, b, k); // of: h = (1 − z)·n + z·h₋₁
+      dH0.set(step.cut ? 0 : dh * z, b, k); // of: h = n + z·(h₋₁ − n)
     }
     for (let k = 0; k < H; k++) dH0.add(recurrentBackward(weightHh, dRecurrent, step, k, 3 * H), b, k); // of: W_hh·h₋₁
   }
