@@ -5,11 +5,11 @@
 import { ShapeError } from '../graph/errors.js';
 import type { Tensor } from '../graph/tensor.js';
 import { broadcastRows } from './broadcast.js';
-import { full, reshape, slice } from './copy.js';
+import { reshape, slice } from './copy.js';
 import { add, mul, relu, scale, sigmoid, subtract, tanh } from './elementwise.js';
 import { type LayerNormWeights, layerNorm } from './layer-norm.js';
 import { linear } from './matmul.js';
-import { dropout } from './random.js';
+import { keepMask } from './random.js';
 import type { Cell } from './unroll.js';
 
 export interface CellWeights {
@@ -110,8 +110,7 @@ export function zoneout(cell: Cell, steps: number, { rates, random, streams }: Z
   const draws = (index: number, rate: number, like: Tensor): Tensor => {
     let draw = kept.get(index);
     if (draw === undefined) {
-      const ones = full(like.graph, [steps, like.elements], 1);
-      draw = scale(dropout(ones, rate, random as Tensor, streams[index] as number), 1 - rate);
+      draw = keepMask(like.graph, [steps, like.elements], rate, random as Tensor, streams[index] as number);
       kept.set(index, draw);
     }
     return draw;
