@@ -152,7 +152,10 @@ function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void 
       cellGradients(r, sums, first, end, unit, min(TILE_COLUMNS, H - unit), t);
     }
     const lastRow = r.dGates + ((<usize>t * B + end - 1) * J << 2), cuts = cutsOf(r.resets, T, B, r.reverse != 0, t);
-    if (H == 0) continue;
+    if (H == 0) {
+      for (let b = first; b < end; b++) if (isActive(r.lengths, b, t)) fillRow(P, 0, r.dH0 + (<usize>b * P << 2));
+      continue;
+    }
     packRows(rows, r.dGates + (<usize>t * B * J << 2), first, end, J);
     carryBack(J, rows, lastRow, first, end, workspace + WEIGHT, 0, P, r.dH0, P, false, r.lengths, cuts, t);
   }
