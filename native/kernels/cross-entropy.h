@@ -45,12 +45,9 @@ SEQGRAD_INLINE void fillRow(float* row, int64_t n, float value) {
 template <class S>
 SEQGRAD_INLINE float smoothed(const float* x, int64_t V, float m, float labelled, float smoothing) {
   Lanes<S> lanes;
-  lanes.take(V, [&](auto& lane, auto at) {
-    lane = lane + S::keepFirst(at.load(x) - S::broadcast(m), at.count());
-  });
+  lanes.take(V, [&](auto& lane, auto at) { lane = lane + S::keepFirst(at.load(x) - S::broadcast(m), at.count()); });
   const float mean = lanes.total() / static_cast<float>(V);
-  return S::firstLane(
-      S::fma(S::broadcast(smoothing), S::broadcast(mean - labelled), S::broadcast(labelled)));
+  return S::firstLane(S::fma(S::broadcast(smoothing), S::broadcast(mean - labelled), S::broadcast(labelled)));
 }
 
 /// One row: x [V] and, if wanted, dx [V], which may be the same memory. Returns its loss.

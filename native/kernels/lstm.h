@@ -7,8 +7,9 @@
 
 namespace seqgrad {
 
-/// Gates and cells of step t for the units at `at` of the rows b0 …, and o·tanh(c), which goes to `out(b, live, value)`.
-/// `panel` [W][4][lanes] holds the units' columns of weightHhᵀ, gate by gate, W being the width of the hidden state.
+/// Gates and cells of step t for the units at `at` of the rows b0 …, and o·tanh(c), which goes to `out(b, live,
+/// value)`. `panel` [W][4][lanes] holds the units' columns of weightHhᵀ, gate by gate, W being the width of the hidden
+/// state.
 template <class S, int rows, class Record, class Units, class Out>
 SEQGRAD_INLINE void lstmCells(const Record& r, int64_t W, const float* panel, int64_t t, int64_t b0, Units at,
                               const Out& out) {

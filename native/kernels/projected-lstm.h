@@ -13,16 +13,15 @@ void projectedLstmForward(const ProjectedLstmForward& r, Context& context) {
   copyOrZero<S>(r.c0, r.cell + start * B * H, B * H);
   if (T == 0) return;
 
-  float* packedHh = context.workspace;  // [panels][P][4][lanes]
+  float* packedHh = context.workspace;                                           // [panels][P][4][lanes]
   float* packedHr = packedHh + pieces<int64_t>(H, S::lanes) * S::lanes * 4 * P;  // [panels][H][vectors][lanes]
   packUnits<S, 4>(r.weightHh, H, P, packedHh, context.team);
   packColumns<S>(r.weightHr, 1, H, H, P, packedHr, context.team);
   for (int64_t step = 0; step < T; step++) {
     const int64_t t = r.reverse ? T - 1 - step : step;
     unitTiles<S>(B, H, context.team, [&](auto rows, int64_t first, auto at) {
-      lstmCells<S, rows.value>(r, P, packedHh + at.index * P * 4, t, first, at, [&](int64_t b, bool, auto value) {
-        at.store(r.unprojected + (t * B + b) * H, value);
-      });
+      lstmCells<S, rows.value>(r, P, packedHh + at.index * P * 4, t, first, at,
+                               [&](int64_t b, bool, auto value) { at.store(r.unprojected + (t * B + b) * H, value); });
     });
     columnTiles<S>(B, P, context.team, [&](auto rows, auto vectors, int64_t b0, int64_t p) {
       typename S::Floats h[rows.value][vectors.value];
@@ -33,8 +32,8 @@ void projectedLstmForward(const ProjectedLstmForward& r, Context& context) {
         const float* before = r.hidden + (stateBefore(r, t) * B + b) * P;
         float* after = r.hidden + (stateAfter(r, t) * B + b) * P;
         const bool live = isLive(r.lengths, t, b);
-        forTileVectors<S, vectors.value>(
-            P, p, [&](int v, auto at) { at.store(after, live ? h[row][v] : at.load(before)); });
+        forTileVectors<S, vectors.value>(P, p,
+                                         [&](int v, auto at) { at.store(after, live ? h[row][v] : at.load(before)); });
       }
     });
   }
@@ -94,7 +93,7 @@ void projectedLstmBackward(const ProjectedLstmBackward& r, Context& context) {
   copyOrZero<S>(r.dCLast, r.dC0, B * H);
   if (T == 0) return;
 
-  float* packedHh = context.workspace;  // [panels][4H][vectors][lanes]
+  float* packedHh = context.workspace;                                           // [panels][4H][vectors][lanes]
   float* packedHr = packedHh + pieces<int64_t>(P, S::lanes) * S::lanes * 4 * H;  // [panels][P][vectors][lanes]
   packColumns<S>(r.weightHh, P, 1, 4 * H, P, packedHh, context.team);
   packColumns<S>(r.weightHr, H, 1, P, H, packedHr, context.team);

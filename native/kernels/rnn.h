@@ -80,8 +80,7 @@ void rnnBackwardTile(const RnnBackward& r, const float* panel, BackwardStep step
       const auto dh = (followed ? recurrent[row][v] : units.load(dH)) + dHidden;
       const auto h = units.load(r.hidden + (stateAfter(r, step.t) * B + b) * H);
       if (r.dHiddenTotal != nullptr) units.store(r.dHiddenTotal + at * H, dh);
-      units.store(r.dGates + at * H,
-                  r.relu ? S::select(S::zero() < h, dh, S::zero()) : dh * S::fma(-h, h, one));
+      units.store(r.dGates + at * H, r.relu ? S::select(S::zero() < h, dh, S::zero()) : dh * S::fma(-h, h, one));
     });
   }
 }

@@ -87,7 +87,7 @@ const ofSoftmax: Tolerance['magnitude'] = ({ dims, scalars: { smoothing = 0 } },
     rowLoss[i] = (1 + Math.log(s) + Math.abs((x[label] ?? m) - m) + (smoothing === 0 ? 0 : 2 * smoothing * mean)) * w;
     for (const [j, value] of x.entries()) {
       const p = Math.exp(value - m) / s;
-      dLogits[i * V + j] = (p * (1 + Math.min(m - value, 1e6)) + (j === label ? 1 : 0)) * w;
+      dLogits[i * V + j] = (p * (1 + Math.min(m - value, 1e6)) + (j === label ? 1 : 0) + smoothing / V) * w;
     }
   }
   return new Map([
