@@ -15,9 +15,9 @@ function microCase<I extends InstructionName>(
   title: string,
   instruction: I,
   dims: Readonly<Record<DimName<I>, number>>,
-  { absent = [], fillings = {} }: Partial<Pick<MicroCase, 'absent' | 'fillings'>> = {},
+  { scalars = {}, absent = [], fillings = {} }: Partial<Pick<MicroCase, 'scalars' | 'absent' | 'fillings'>> = {},
 ): MicroCase {
-  return { title: `${instruction} ${title}`, instruction, dims, absent, fillings };
+  return { title: `${instruction} ${title}`, instruction, dims, scalars, absent, fillings };
 }
 
 /** c [M, N] = op(a) · op(b), `N` as it lies in memory and `T` transposed. */
@@ -33,7 +33,7 @@ const lstm = { T: 64, B: 32, H: 128, reverse: 0 };
 /** As small as a new model's: larger ones make the recurrence chaotic, and no two orders of a sum agree. */
 const weightHh: Filling = (_, random) => random / 6;
 const P = 150_000;
-const scalars: Partial<Record<(typeof scalarSlots)[number], number>> = {
+const optimizerScalars: Partial<Record<(typeof scalarSlots)[number], number>> = {
   ...{ learningRate: 1e-3, beta1: 0.9, beta2: 0.999, oneMinusBeta1: 0.1, oneMinusBeta2: 0.001 },
   ...{ epsilon: 1e-8, correction1: 2, correction2: 2 },
 };
@@ -42,9 +42,9 @@ export const microCases: readonly MicroCase[] = [
   ...[64, 128, 256, 512].map((size) => product(size, size, size)),
   product(2048, 512, 128, 'N', 'T'),
   product(512, 128, 2048, 'T', 'N'),
-  microCase('H128 B32 T64', 'lstmForward', lstm, { absent: ['lengths'], fillings: { weightHh } }),
+  microCase('H128 B32 T64', 'lstmForward', lstm, { absent: ['lengths', 'resets'], fillings: { weightHh } }),
   microCase('H128 B32 T64', 'lstmBackward', lstm, {
-    absent: ['lengths', 'dHLast', 'dCLast', 'dHiddenTotal', 'dCellTotal', 'dGateValues'],
+    absent: ['lengths', 'resets', 'dHLast', 'dCLast', 'dHiddenTotal', 'dCellTotal', 'dGateValues'],
     fillings: { weightHh },
   }),
   microCase(
@@ -52,6 +52,7 @@ export const microCases: readonly MicroCase[] = [
     'softmaxCrossEntropy',
     { N: 2048, V: 96 },
     {
+      scalars: { smoothing: 0 },
       fillings: { labels: (index) => index % 96, denominator: () => 2048 },
     },
   ),
@@ -63,7 +64,7 @@ export const microCases: readonly MicroCase[] = [
       fillings: {
         segments: (index) => [0, P, 0, 0][index] as number,
         groups: (index) => [1, 0.01][index] as number,
-        scalars: (index) => scalars[scalarSlots[index] as (typeof scalarSlots)[number]] ?? 0,
+        scalars: (index) => optimizerScalars[scalarSlots[index] as (typeof scalarSlots)[number]] ?? 0,
         secondMoment: (index) => 1e-4 * (1 + (index % 7)),
         clipFactor: () => 1,
         finite: () => 1,

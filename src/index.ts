@@ -17,6 +17,19 @@ export {
   type WindowOptions,
 } from './models/language-model.js';
 export type { SamplingOptions } from './models/sampling.js';
+export { Embedding, type EmbeddingConfig } from './nn/embedding.js';
+export { Linear, type LinearConfig } from './nn/linear.js';
+export type { Mode } from './nn/mode.js';
+export { type Initializer, Parameters, Scope } from './nn/parameters.js';
+export {
+  pool,
+  Recurrent,
+  type RecurrentConfig,
+  type RecurrentInputs,
+  type RecurrentKind,
+  type RecurrentResult,
+  type RecurrentState,
+} from './nn/recurrent.js';
 export * as ops from './ops/index.js';
 export type { ParameterGroup } from './optim/groups.js';
 export type { AdamWOptions, OptimizerOptions, SgdOptions } from './optim/optimizer.js';
@@ -26,5 +39,6 @@ export { Arena, Variable } from './program/variable.js';
 export type { Evaluation } from './train/evaluate.js';
 export { NonFiniteError } from './train/locate.js';
 export { type MemoryPlan, planMemory } from './train/memory.js';
+export { type BatchShape, Model, type Network } from './train/model.js';
 export { type Batch, Trainer, type TrainingStep } from './train/trainer.js';
 export type { TrainerOptions } from './train/trainer-options.js';

@@ -1,6 +1,6 @@
 /** Softmax and cross-entropy in one, with the gradient of the logits. */
 import { SoftmaxCrossEntropy } from '../generated/instructions';
-import { loadLanes, maskOf, splat, storeLanes, sumOf16 } from '../simd/lanes';
+import { fma, loadLanes, maskOf, splat, storeLanes, sumOf16 } from '../simd/lanes';
 import * as math from '../simd/math';
 import { fillRow } from '../simd/rows';
 import { parallel } from '../team';
@@ -23,22 +23,23 @@ function rowsTicket(record: usize, _workspace: usize, ticket: i32): void {
   let x = r.logits + <usize>first * rowBytes, dx = r.dLogits;
   if (dx) dx += <usize>first * rowBytes;
   for (let i = first; i < end; i++, label += 4, loss += 4, x += rowBytes) {
-    store<f32>(loss, row(V, x, load<i32>(label), w, dx));
+    store<f32>(loss, row(V, x, load<i32>(label), w, r.smoothing, dx));
     if (dx) dx += rowBytes;
   }
 }
 
 /** The loss of one row; its gradient goes to dx, which may be the row itself or absent (0). */
-function row(V: i32, x: usize, label: i32, w: f32, dx: usize): f32 {
+function row(V: i32, x: usize, label: i32, w: f32, smoothing: f32, dx: usize): f32 {
   if (<u32>label >= <u32>V) {
     const result: f32 = label == IGNORED ? 0 : NaN;
     if (dx) fillRow(V, result, dx);
     return result;
   }
   const m = maximum(V, x);
-  const shifted: f32 = load<f32>(x + (<usize>label << 2)) - m; // read now: dx may replace x
+  let shifted: f32 = load<f32>(x + (<usize>label << 2)) - m; // read now: dx may replace x
+  if (smoothing != 0) shifted = smoothed(V, x, m, shifted, smoothing);
   const s = expAndSum(V, x, m, dx);
-  if (dx) gradient(V, dx, label, 1 / s, w);
+  if (dx) gradient(V, dx, label, 1 / s, smoothing, w);
   return (f32x4.extract_lane(math.log(splat(s)), 0) - shifted) * w;
 }
 
@@ -76,12 +77,32 @@ function expAndSum(V: i32, x: usize, m: f32, e: usize): f32 {
   return sumOf16(sum0, sum4, sum8, sum12);
 }
 
-/** dx = (e / s − [j = label]) · w, in place over e. */
-function gradient(V: i32, dx: usize, label: i32, inverse: f32, w: f32): void {
-  const atLabel = dx + (<usize>label << 2);
-  const dLabel: f32 = (load<f32>(atLabel) * inverse - 1) * w;
+/** (1 − smoothing) · labelled + smoothing · the mean of x − m. */
+function smoothed(V: i32, x: usize, m: f32, labelled: f32, smoothing: f32): f32 {
+  const most = splat(m);
+  let sum0 = splat(0), sum4 = splat(0), sum8 = splat(0), sum12 = splat(0);
+  for (let left = V; left > 0; left -= 16, x += 64) {
+    sum0 = f32x4.add(sum0, differences(x, most, left));
+    if (left > 4) sum4 = f32x4.add(sum4, differences(x + 16, most, left - 4));
+    if (left > 8) sum8 = f32x4.add(sum8, differences(x + 32, most, left - 8));
+    if (left > 12) sum12 = f32x4.add(sum12, differences(x + 48, most, left - 12));
+  }
+  const mean: f32 = sumOf16(sum0, sum4, sum8, sum12) / <f32>V;
+  return f32x4.extract_lane(fma(splat(smoothing), splat(mean - labelled), splat(labelled)), 0);
+}
+
+/** The first `left` lanes of x − m, the others 0. */
+@inline function differences(x: usize, m: v128, left: i32): v128 {
+  return v128.and(f32x4.sub(loadLanes(x, left), m), maskOf(left));
+}
+
+/** dx = ((e / s − smoothing / V) − [j = label] · (1 − smoothing)) · w, in place over e. */
+function gradient(V: i32, dx: usize, label: i32, inverse: f32, smoothing: f32, w: f32): void {
+  const atLabel = dx + (<usize>label << 2), share: f32 = smoothing / <f32>V;
+  const dLabel: f32 = (load<f32>(atLabel) * inverse - share - (1 - smoothing)) * w;
   for (let left = V; left > 0; left -= 4, dx += 16) {
-    storeLanes(dx, f32x4.mul(f32x4.mul(loadLanes(dx, left), splat(inverse)), splat(w)), left);
+    const p = f32x4.mul(loadLanes(dx, left), splat(inverse));
+    storeLanes(dx, f32x4.mul(f32x4.sub(p, splat(share)), splat(w)), left);
   }
   store<f32>(atLabel, dLabel);
 }

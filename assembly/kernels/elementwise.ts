@@ -1,6 +1,6 @@
 /** Functions of each element. Every loop counts the elements `left` of its ticket; the last vector may be partial. */
 import {
-  Add, Mul, Relu, ReluBackward, Scale, ScaleBy, Sigmoid, SigmoidBackward, Tanh, TanhBackward,
+  Add, Div, Mul, Relu, ReluBackward, Scale, ScaleBy, Sigmoid, SigmoidBackward, Sqrt, Tanh, TanhBackward,
 } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
@@ -33,6 +33,26 @@ function mulTicket(record: usize, _workspace: usize, ticket: i32): void {
   let a = r.a + from, b = r.b + from, y = r.y + from;
   for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, a += 16, b += 16, y += 16) {
     storeLanes(y, f32x4.mul(loadLanes(a, left), loadLanes(b, left)), left);
+  }
+}
+
+export function div(r: Div): void { share(r, STREAMED, divTicket); }
+
+function divTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Div>(record), from = bytesBefore(STREAMED, ticket);
+  let a = r.a + from, b = r.b + from, y = r.y + from;
+  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, a += 16, b += 16, y += 16) {
+    storeLanes(y, f32x4.div(loadLanes(a, left), loadLanes(b, left)), left);
+  }
+}
+
+export function sqrt(r: Sqrt): void { share(r, STREAMED, sqrtTicket); }
+
+function sqrtTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Sqrt>(record), from = bytesBefore(STREAMED, ticket);
+  let x = r.x + from, y = r.y + from;
+  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, x += 16, y += 16) {
+    storeLanes(y, f32x4.sqrt(loadLanes(x, left)), left);
   }
 }
 

@@ -1,7 +1,5 @@
 /**
- * An LSTM layer over a sequence. The recurrent weight is packed once and serves every step; the gates are computed where the tile
- * has just left its sums. Rows of the batch are independent over the whole sequence: some of them are a ticket. Where they are too
- * few for that, units are shared out, step by step.
+ * An LSTM layer over a sequence. The gates are computed where the tile has just left its sums.
  * Equations and order of sums: the instruction list. Gates are i, f, g, o, each H wide.
  */
 import { LstmBackward, LstmForward } from '../generated/instructions';
@@ -9,80 +7,40 @@ import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
 import { packLanes } from '../simd/pack';
 import { copyOrZero, copyRow, fillRow } from '../simd/rows';
-import { rowTile, TILE_COLUMNS, TILE_ROW_BYTES, TILE_ROWS, tile, ZEROS } from '../simd/tile';
-import { laneScratch, lanes, parallel } from '../team';
-import { ceilDiv, rowsOf, STREAMED } from '../tickets';
+import { rowTile, TILE_COLUMNS, TILE_ROWS, tile, ZEROS } from '../simd/tile';
+import { parallel } from '../team';
+import { ceilDiv } from '../tickets';
+import {
+  carryBack, cutsOf, isActive, isCut, packedUnits, packRows, packStrips, rowsOfTicket, shareSteps, stripsBytes, TICKET_UNITS, WEIGHT,
+} from './recurrence';
 
-/** Most rows of a ticket. */
-const TICKET_ROWS: i32 = 32;
-/** Units of a ticket that has all rows, for one step. */
-const TICKET_UNITS: i32 = 32;
-/** Multiplications of a step that is worth sharing. */
-const LEAST_SHARED: i64 = 1 << 16;
+const GATES: i32 = 4;
 
 /** Units of a group: a cache line of each gate. A group is four times four units, whose sums are rows of i f g o. */
 const GROUP: i32 = 16;
 const SUMS_ROW: usize = 64;
 
-/**
- * The workspace: the step under way where units are shared out, the packed weight, and for every row of the batch, in tiles, room for
- * its packed gates and the sums of a group.
- */
-const WEIGHT: usize = 64;
-@inline function weightBytes(H: i32): usize { return <usize>ceilDiv(H, TILE_COLUMNS) * TILE_COLUMNS * H * 4 << 2; }
+/** Cells of a group that a row which starts anew begins with. */
+const NO_CELLS: usize = memory.data(64, 16);
+
+/** Behind the weight, for every row of the batch, in tiles: its packed gates, or states, and the sums of a group. */
 @inline function rowsAt(workspace: usize, H: i32, first: i32): usize {
-  return workspace + WEIGHT + weightBytes(H) + <usize>first * ((<usize>H << 4) + SUMS_ROW * 4);
+  const weight = stripsBytes(ceilDiv(H, TILE_COLUMNS) * GATES, H);
+  return workspace + WEIGHT + weight + <usize>first * ((<usize>H << 4) + SUMS_ROW * 4);
 }
 
 /** Bytes of a quarter of a group's sums for `count` rows. */
 @inline function quarterOf(count: i32): usize { return <usize>ceilDiv(count, TILE_ROWS) * TILE_ROWS * SUMS_ROW; }
 
-/** Whole tiles of rows for each ticket, two tickets for each lane if there are enough. */
-@inline function rowsOfTicket(B: i32): i32 {
-  if (lanes() == 1) return TICKET_ROWS;
-  return min(max(B / (2 * lanes()) / TILE_ROWS * TILE_ROWS, TILE_ROWS), TICKET_ROWS);
-}
-
-/** Whether to share out units: where more than a quarter of the lanes would have no rows, and a step is worth a round of tickets. */
-@inline function sharesUnits(B: i32, H: i32): bool {
-  if (lanes() == 1 || H <= TICKET_UNITS || <i64>B * H * H * 4 < LEAST_SHARED) return false;
-  const turns = ceilDiv(ceilDiv(B, TILE_ROWS), lanes());
-  return <i64>B * 4 < <i64>turns * lanes() * TILE_ROWS * 3;
-}
-
-/** Units that one ticket packs the weight of: whole strips. */
-@inline function packedUnits(H: i32): i32 { return ceilDiv(rowsOf(STREAMED / 4, H), TILE_COLUMNS) * TILE_COLUMNS; }
-
-@inline function isActive(lengths: usize, b: i32, t: i32): bool {
-  return !lengths || t < load<i32>(lengths + (<usize>b << 2));
-}
-
-/** Rows `first` … `end` − 1 of a matrix with `columns` columns, as strips [columns][4]. */
-function packRows(to: usize, matrix: usize, first: i32, end: i32, columns: i32): void {
-  const rowBytes = <usize>columns << 2;
-  for (let b = first; b < end; b += TILE_ROWS, to += rowBytes * TILE_ROWS) {
-    packLanes(to, 16, matrix + <usize>b * rowBytes, rowBytes, 4, end - b, columns);
-  }
-}
-
 // Forward
 
 /** xGates [T, B, 4H], weightHh [4H, H] → hidden, cell [T+1, B, H], gates [T, B, 4H], tanhCell [T, B, H]. */
 export function lstmForward(r: LstmForward, workspace: usize): void {
-  const T = r.T, B = r.B, H = r.H;
+  const B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
-  parallel(ceilDiv(H, packedUnits(H)), packForwardTicket, changetype<usize>(r), workspace);
-  if (!sharesUnits(B, H)) {
-    parallel(ceilDiv(B, rowsOfTicket(B)), forwardRowsTicket, changetype<usize>(r), workspace, false);
-    return;
-  }
-  initialStates(r, 0, B);
-  for (let step = 0; step < T; step++) {
-    const t = r.reverse ? T - 1 - step : step;
-    store<i32>(workspace, t);
-    if (B > 1) packRows(rowsAt(workspace, H, 0), stateBefore(r, t), 0, B, H);
-    parallel(ceilDiv(H, TICKET_UNITS), forwardUnitsTicket, changetype<usize>(r), workspace);
-  }
+  const record = changetype<usize>(r);
+  parallel(ceilDiv(H, packedUnits(GATES, H)), packForwardTicket, record, workspace);
+  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, forwardRowsTicket, r.T, initialStates, prepareForward, forwardUnitsTicket);
 }
 
 /** weightHh [4, H, H] → for every four units, two strips [H][8]: i and f, then g and o. */
@@ -91,7 +49,7 @@ function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const rowBytes = <usize>H << 2;
   const gateBytes = rowBytes * H;
   const stripBytes = rowBytes * TILE_COLUMNS;
-  const first = ticket * packedUnits(H), end = min(H, first + packedUnits(H));
+  const first = ticket * packedUnits(GATES, H), end = min(H, first + packedUnits(GATES, H));
   let to = workspace + WEIGHT + <usize>(first >> 2) * stripBytes * 2;
   for (let unit = first; unit < end; unit += 4, to += stripBytes * 2) {
     const from = r.weightHh + <usize>unit * rowBytes;
@@ -102,10 +60,10 @@ function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
   }
 }
 
-function initialStates(r: LstmForward, first: i32, end: i32): void {
-  const rowBytes = <usize>r.H << 2;
+function initialStates(record: usize, first: usize, end: i32): void {
+  const r = changetype<LstmForward>(record), rowBytes = <usize>r.H << 2;
   const start: usize = r.reverse ? <usize>r.T * r.B * rowBytes : 0;
-  for (let b = first; b < end; b++) {
+  for (let b = <i32>first; b < end; b++) {
     const at = <usize>b * rowBytes;
     copyOrZero(r.H, r.h0 ? r.h0 + at : 0, r.hidden + start + at);
     copyOrZero(r.H, r.c0 ? r.c0 + at : 0, r.cell + start + at);
@@ -123,7 +81,7 @@ function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
   const T = r.T, H = r.H;
   const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
   const sums = rowsAt(workspace, H, first), rows = sums + quarterOf(end - first) * 4;
-  initialStates(r, first, end);
+  initialStates(record, first, end);
   for (let step = 0; step < T; step++) {
     const t = r.reverse ? T - 1 - step : step;
     if (end - first > 1) packRows(rows, stateBefore(r, t), first, end, H);
@@ -131,10 +89,15 @@ function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
   }
 }
 
+function prepareForward(record: usize, workspace: usize, step: i32): void {
+  const r = changetype<LstmForward>(record), t = r.reverse ? r.T - 1 - step : step;
+  if (r.B > 1) packRows(rowsAt(workspace, r.H, 0), stateBefore(r, t), 0, r.B, r.H);
+}
+
 /** One step of all rows for some units. */
 function forwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<LstmForward>(record);
-  const B = r.B, H = r.H, t = load<i32>(workspace);
+  const B = r.B, H = r.H, step = load<i32>(workspace), t = r.reverse ? r.T - 1 - step : step;
   const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
   const rows = rowsAt(workspace, H, 0);
   const sums = rows + <usize>ceilDiv(B, TILE_ROWS) * TILE_ROWS * (<usize>H << 2) + quarterOf(B) * 4 * ticket;
@@ -189,9 +152,12 @@ function multiplyGroup(
   const inState = <usize>first * stateRow + (<usize>unit << 2);
   const inGates = (<usize>t * r.B + first) * gatesRow + (<usize>unit << 2);
 
+  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
+
   let xRow = r.xGates + inGates, gatesOfRow = r.gates + inGates;
   for (let b = first; b < end; b++, xRow += gatesRow, gatesOfRow += gatesRow, sums += SUMS_ROW) {
     if (!isActive(lengths, b, t)) continue;
+    if (isCut(cuts, b)) clearGroup(sums, quarter);
     let x = xRow, gates = gatesOfRow, sum = sums;
     for (let done = 0; done < units; done += 4, x += 16, gates += 16, sum += quarter) {
       const left = whole ? 4 : units - done;
@@ -213,6 +179,7 @@ function multiplyGroup(
     let hiddenBefore = r.hidden + before + at, hiddenAfter = r.hidden + after + at;
     let cellBefore = r.cell + before + at, cellAfter = r.cell + after + at;
     if (isActive(lengths, b, t)) {
+      if (isCut(cuts, b)) cellBefore = NO_CELLS;
       let gates = gatesOfRow, tanhCellAt = tanhCellOfRow;
       for (let done = 0; done < units; done += 4) {
         const left = whole ? 4 : units - done;
@@ -231,6 +198,11 @@ function multiplyGroup(
   }
 }
 
+/** Zeros in place of a row's sums. */
+function clearGroup(sums: usize, quarter: usize): void {
+  for (let four = 0; four < GROUP; four += 4, sums += quarter) fillRow(16, 0, sums);
+}
+
 /** A whole group, in a function of its own, so that no question about `left` remains in its loops. */
 function activateGroup(
   r: LstmForward, sums: usize, quarter: usize, first: i32, end: i32, unit: i32, t: i32, before: usize, after: usize,
@@ -246,37 +218,24 @@ function activateGroup(
  * dc₊₁·f₊₁. Rows that are past their end leave both alone.
  */
 export function lstmBackward(r: LstmBackward, workspace: usize): void {
-  const T = r.T, B = r.B, H = r.H;
+  const B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
-  parallel(ceilDiv(H, packedUnits(H)), packBackwardTicket, changetype<usize>(r), workspace);
-  if (!sharesUnits(B, H)) {
-    parallel(ceilDiv(B, rowsOfTicket(B)), backwardRowsTicket, changetype<usize>(r), workspace, false);
-    return;
-  }
-  finalGradients(r, 0, B);
-  for (let step = 0; step <= T; step++) {
-    store<i32>(workspace, step);
-    if (step > 0 && B > 1) packRows(rowsAt(workspace, H, 0), dGatesOf(r, step - 1), 0, B, H * 4);
-    parallel(ceilDiv(H, TICKET_UNITS), backwardUnitsTicket, changetype<usize>(r), workspace);
-  }
+  const record = changetype<usize>(r);
+  parallel(ceilDiv(H, packedUnits(GATES, H)), packBackwardTicket, record, workspace);
+  shareSteps(
+    record, workspace, B, H, <i64>B * H * H * GATES, backwardRowsTicket, r.T + 1, finalGradients, prepareBackward, backwardUnitsTicket,
+  );
 }
 
 /** weightHh [4H, H] → for every eight hidden states a strip [4H][8]. */
 function packBackwardTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<LstmBackward>(record), H = r.H;
-  const rowBytes = <usize>H << 2;
-  const first = ticket * packedUnits(H), end = min(H, first + packedUnits(H));
-  let to = workspace + WEIGHT + <usize>first * rowBytes * 4;
-  for (let k = first; k < end; k += TILE_COLUMNS, to += rowBytes * 4 * TILE_COLUMNS) {
-    const from = r.weightHh + (<usize>k << 2);
-    packLanes(to, 32, from, 4, rowBytes, H - k, H * 4);
-    packLanes(to + 16, 32, from + 16, 4, rowBytes, H - k - 4, H * 4);
-  }
+  const r = changetype<LstmBackward>(record), H = r.H, units = packedUnits(GATES, H);
+  packStrips(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, min(H, (ticket + 1) * units), H);
 }
 
-function finalGradients(r: LstmBackward, first: i32, end: i32): void {
-  const H = r.H;
-  for (let b = first; b < end; b++) {
+function finalGradients(record: usize, first: usize, end: i32): void {
+  const r = changetype<LstmBackward>(record), H = r.H;
+  for (let b = <i32>first; b < end; b++) {
     const at = <usize>b * H << 2;
     copyOrZero(H, r.dHLast ? r.dHLast + at : 0, r.dH0 + at);
     copyOrZero(H, r.dCLast ? r.dCLast + at : 0, r.dC0 + at);
@@ -295,13 +254,18 @@ function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void 
   const T = r.T, H = r.H;
   const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
   const rows = rowsAt(workspace, H, first);
-  finalGradients(r, first, end);
+  finalGradients(record, first, end);
   for (let step = 0; step < T; step++) {
     const t = timeOf(r, step);
     gradients(r, first, end, 0, H, t);
     if (end - first > 1) packRows(rows, dGatesOf(r, step), first, end, H * 4);
     recurrent(r, workspace + WEIGHT, rows, first, end, 0, H, t);
   }
+}
+
+function prepareBackward(record: usize, workspace: usize, step: i32): void {
+  const r = changetype<LstmBackward>(record);
+  if (step > 0 && r.B > 1) packRows(rowsAt(workspace, r.H, 0), dGatesOf(r, step - 1), 0, r.B, r.H * GATES);
 }
 
 /** One step of all rows for some units: what reaches them from the step before this, then their gradients. */
@@ -314,14 +278,18 @@ function backwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void
 }
 
 function gradients(r: LstmBackward, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
   for (let b = first; b < end; b++) {
-    if (isActive(r.lengths, b, t)) rowGradients(r, t, b, r.reverse ? t + 1 : t, unit, lastUnit - unit);
+    if (isActive(r.lengths, b, t)) rowGradients(r, t, b, r.reverse ? t + 1 : t, isCut(cuts, b), unit, lastUnit - unit);
     else clearGradients(r, t, b, unit, lastUnit - unit);
   }
 }
 
-/** dGates and the inspected values of `units` units of one row of step t; `before` is the index of the state that the step began with. */
-function rowGradients(r: LstmBackward, t: i32, b: i32, before: i32, unit: i32, units: i32): void {
+/**
+ * dGates and the inspected values of `units` units of one row of step t; `before` is the index of the state that the step began with,
+ * `cut` whether it took it as 0.
+ */
+function rowGradients(r: LstmBackward, t: i32, b: i32, before: i32, cut: bool, unit: i32, units: i32): void {
   const B = r.B, gateBytes = <usize>r.H << 2, atUnit = <usize>unit << 2;
   const inState = <usize>b * gateBytes + atUnit;
   const inStep = <usize>t * B * gateBytes + inState;
@@ -341,14 +309,14 @@ function rowGradients(r: LstmBackward, t: i32, b: i32, before: i32, unit: i32, u
     if (hasHidden) dh = f32x4.add(dh, loadLanes(dHidden, left));
     const dc = fma(f32x4.mul(dh, o), fma(f32x4.neg(tanhCell), tanhCell, splat(1)), loadLanes(dC0, left));
     // c = f·c₋₁ + i·g
-    const di = f32x4.mul(dc, g), df = f32x4.mul(dc, loadLanes(cellAt, left));
+    const di = f32x4.mul(dc, g), df = f32x4.mul(dc, cut ? splat(0) : loadLanes(cellAt, left));
     const dg = f32x4.mul(dc, i), dOutput = f32x4.mul(dh, tanhCell);
     // i, f, o = sigmoid, g = tanh of what was summed
     storeLanes(dGates, f32x4.mul(di, fma(f32x4.neg(i), i, i)), left);
     storeLanes(dGates + gateBytes, f32x4.mul(df, fma(f32x4.neg(f), f, f)), left);
     storeLanes(dGates + gateBytes * 2, f32x4.mul(dg, fma(f32x4.neg(g), g, splat(1))), left);
     storeLanes(dGates + gateBytes * 3, f32x4.mul(dOutput, fma(f32x4.neg(o), o, o)), left);
-    storeLanes(dC0, f32x4.mul(dc, f), left);
+    storeLanes(dC0, cut ? splat(0) : f32x4.mul(dc, f), left);
     if (dHiddenTotal) storeLanes(dHiddenAt, dh, left);
     if (dCellTotal) storeLanes(dCellAt, dc, left);
     if (dGateValues) {
@@ -378,46 +346,7 @@ function clearGradients(r: LstmBackward, t: i32, b: i32, unit: i32, units: i32):
 function recurrent(
   r: LstmBackward, weight: usize, rows: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
 ): void {
-  weight += <usize>unit * r.H * 4 << 2;
-  if (end - first == 1) recurrentRow(r, weight, first, unit, lastUnit, t);
-  else recurrentRows(r, weight, rows, first, end, unit, lastUnit, t);
-}
-
-function recurrentRows(
-  r: LstmBackward, weight: usize, rows: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
-): void {
-  const H = r.H, rowBytes = <usize>H << 2, stripBytes = rowBytes * 4 * TILE_COLUMNS;
-  const sums = laneScratch();
-  for (let k = unit; k < lastUnit; k += TILE_COLUMNS, weight += stripBytes) {
-    let dGates = rows;
-    for (let b = first; b < end; b += TILE_ROWS, dGates += rowBytes * 4 * TILE_ROWS) {
-      const to = r.dH0 + (<usize>b * H + k << 2);
-      if (areActive(r.lengths, b, end, t) && lastUnit - k >= TILE_COLUMNS) {
-        tile(H * 4, dGates, weight, ZEROS, 0, to, rowBytes);
-      } else {
-        tile(H * 4, dGates, weight, ZEROS, 0, sums, TILE_ROW_BYTES);
-        for (let i = 0, count = min(TILE_ROWS, end - b); i < count; i++) {
-          if (isActive(r.lengths, b + i, t)) copyRow(min(TILE_COLUMNS, lastUnit - k), sums + <usize>i * TILE_ROW_BYTES, to + <usize>i * rowBytes);
-        }
-      }
-    }
-  }
-}
-
-/** For a row that is alone. */
-function recurrentRow(r: LstmBackward, weight: usize, b: i32, unit: i32, lastUnit: i32, t: i32): void {
-  if (!isActive(r.lengths, b, t)) return;
-  const H = r.H, stripBytes = <usize>H * 4 * TILE_COLUMNS << 2;
-  const dGates = r.dGates + ((<usize>t * r.B + b) * H * 4 << 2), sums = laneScratch();
-  let to = r.dH0 + (<usize>b * H + unit << 2);
-  for (let left = lastUnit - unit; left > 0; left -= 16, weight += stripBytes * 2, to += 64) {
-    rowTile(H * 4, dGates, weight, left > TILE_COLUMNS ? weight + stripBytes : weight, sums);
-    copyRow(min(left, 16), sums, to);
-  }
-}
-
-/** Whether a whole tile of rows starts at b and takes step t. */
-@inline function areActive(lengths: usize, b: i32, end: i32, t: i32): bool {
-  return end - b >= TILE_ROWS
-    && isActive(lengths, b, t) && isActive(lengths, b + 1, t) && isActive(lengths, b + 2, t) && isActive(lengths, b + 3, t);
+  const H = r.H, lastRow = r.dGates + ((<usize>t * r.B + end - 1) * H * GATES << 2);
+  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
+  carryBack(H * GATES, rows, lastRow, first, end, weight, unit, lastUnit, r.dH0, H, false, r.lengths, cuts, t);
 }

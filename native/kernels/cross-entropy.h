@@ -41,12 +41,22 @@ SEQGRAD_INLINE void fillRow(float* row, int64_t n, float value) {
   forVectors<S>(0, n, [&](auto at) { at.store(row, S::broadcast(value)); });
 }
 
+/// (1 − smoothing) · labelled + smoothing · the mean of x − m
+template <class S>
+SEQGRAD_INLINE float smoothed(const float* x, int64_t V, float m, float labelled, float smoothing) {
+  Lanes<S> lanes;
+  lanes.take(V, [&](auto& lane, auto at) { lane = lane + S::keepFirst(at.load(x) - S::broadcast(m), at.count()); });
+  const float mean = lanes.total() / static_cast<float>(V);
+  return S::firstLane(S::fma(S::broadcast(smoothing), S::broadcast(mean - labelled), S::broadcast(labelled)));
+}
+
 /// One row: x [V] and, if wanted, dx [V], which may be the same memory. Returns its loss.
 template <class S>
-SEQGRAD_INLINE float crossEntropyRow(const float* x, float* dx, int32_t label, int64_t V, float w) {
+SEQGRAD_INLINE float crossEntropyRow(const float* x, float* dx, int32_t label, int64_t V, float w, float smoothing) {
   // Subtracting the maximum changes nothing but keeps exp from overflowing.
   const float m = maximum<S>(x, V);
-  const float labelled = x[label] - m;
+  float labelled = x[label] - m;
+  if (smoothing != 0.0f) labelled = smoothed<S>(x, V, m, labelled, smoothing);
   Lanes<S> lanes;
   lanes.take(V, [&](auto& lane, auto at) {
     const auto e = math::expNonPositive<S>(at.load(x) - S::broadcast(m));
@@ -55,9 +65,11 @@ SEQGRAD_INLINE float crossEntropyRow(const float* x, float* dx, int32_t label, i
   });
   const float s = lanes.total();
   if (dx != nullptr) {
-    const float inverse = 1.0f / s;
-    const float atLabel = (dx[label] * inverse - 1.0f) * w;
-    forVectors<S>(0, V, [&](auto at) { at.store(dx, at.load(dx) * S::broadcast(inverse) * S::broadcast(w)); });
+    const float inverse = 1.0f / s, share = smoothing / static_cast<float>(V);
+    const float atLabel = (dx[label] * inverse - share - (1.0f - smoothing)) * w;
+    forVectors<S>(0, V, [&](auto at) {
+      at.store(dx, (at.load(dx) * S::broadcast(inverse) - S::broadcast(share)) * S::broadcast(w));
+    });
     dx[label] = atLabel;
   }
   return (S::firstLane(math::log<S>(S::broadcast(s))) - labelled) * w;
@@ -73,7 +85,7 @@ void softmaxCrossEntropy(const SoftmaxCrossEntropy& r, Context& context) {
       const int32_t label = r.labels[i];
       float* dx = r.dLogits == nullptr ? nullptr : r.dLogits + i * V;
       if (label >= 0 && label < V) {
-        r.rowLoss[i] = crossEntropyRow<S>(r.logits + i * V, dx, label, V, 1.0f / *r.denominator);
+        r.rowLoss[i] = crossEntropyRow<S>(r.logits + i * V, dx, label, V, 1.0f / *r.denominator, r.smoothing);
       } else {
         const float value = label == IGNORED_LABEL ? 0.0f : __builtin_nanf("");
         r.rowLoss[i] = value;

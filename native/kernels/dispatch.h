@@ -4,11 +4,14 @@
 #include "cross-entropy.h"
 #include "elementwise.h"
 #include "embedding.h"
+#include "gru.h"
 #include "lstm.h"
 #include "matmul.h"
 #include "optimizer.h"
+#include "projected-lstm.h"
 #include "random.h"
 #include "reduce.h"
+#include "rnn.h"
 #include "sequence.h"
 
 namespace seqgrad {

@@ -17,6 +17,16 @@ void mul(const Mul& r, Context& context) {
 }
 
 template <class S>
+void div(const Div& r, Context& context) {
+  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, at.load(r.a) / at.load(r.b)); });
+}
+
+template <class S>
+void sqrt(const Sqrt& r, Context& context) {
+  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, S::sqrt(at.load(r.x))); });
+}
+
+template <class S>
 void scale(const Scale& r, Context& context) {
   const auto factor = S::broadcast(r.factor);
   forElements<S>(context, r.n, [&](auto at) { at.store(r.y, factor * at.load(r.x)); });

@@ -1,48 +1,21 @@
 // The LSTM over a whole sequence. Names and order follow the reference; T steps, B rows, H units, gates in the order i,
 // f, g, o.
-//
-// The recurrent weight is packed once and serves all steps. A tile of the recurrent product holds a few rows; its gate
-// maths runs while the sums are in registers.
 #pragma once
 #include "../generated/instructions.h"
 #include "../simd/math.h"
-#include "../simd/tile.h"
-#include "../team.h"
+#include "recurrence.h"
 
 namespace seqgrad {
 
-/// Rows of the batch, and units, that one ticket of a step takes. All units of a few rows come before the next rows:
-/// their gates lie side by side, and memory is read ahead.
-constexpr int64_t TICKET_ROWS = 24, TICKET_UNITS = 64;
-
-/// Calls `body(first, rows)` with nearly equal runs of at most `most` rows; `rows` is a compile-time constant.
-template <int most, class Body>
-SEQGRAD_INLINE void forRows(int64_t begin, int64_t end, const Body& body) {
-  const int64_t count = end - begin, runs = pieces<int64_t>(count, most);
-  for (int64_t run = 0; run < runs; run++) {
-    const int64_t first = count * run / runs;
-    const int rows = static_cast<int>(count * (run + 1) / runs - first);
-    withConstant<most>(rows, [&](auto R) { body(begin + first, R); });
-  }
-}
-
-/// to [n] = from, or zero where there is none
-template <class S>
-SEQGRAD_INLINE void copyOrZero(const float* from, float* to, int64_t n) {
-  forVectors<S>(0, n, [&](auto at) { at.store(to, from == nullptr ? S::zero() : at.load(from)); });
-}
-
-SEQGRAD_INLINE bool isLive(const int32_t* lengths, int64_t t, int64_t b) {
-  return lengths == nullptr || t < lengths[b];
-}
-
-/// Step t of the units at `at` of the rows b0 …; panel [H][4][lanes] holds the units' columns of weightHhᵀ, gate by
-/// gate.
-template <class S, int rows, class Units>
-void lstmForwardTile(const LstmForward& r, const float* panel, int64_t t, int64_t b0, Units at) {
-  const int64_t B = r.B, H = r.H, before = r.reverse ? t + 1 : t, after = r.reverse ? t : t + 1;
+/// Gates and cells of step t for the units at `at` of the rows b0 …, and o·tanh(c), which goes to `out(b, live,
+/// value)`. `panel` [W][4][lanes] holds the units' columns of weightHhᵀ, gate by gate, W being the width of the hidden
+/// state.
+template <class S, int rows, class Record, class Units, class Out>
+SEQGRAD_INLINE void lstmCells(const Record& r, int64_t W, const float* panel, int64_t t, int64_t b0, Units at,
+                              const Out& out) {
+  const int64_t B = r.B, H = r.H, before = stateBefore(r, t), after = stateAfter(r, t);
   typename S::Floats sum[rows][4];
-  multiplyTile<S>(RowMajor{r.hidden + (before * B + b0) * H, H}, panel, 4 * S::lanes, H, sum, [&](int row) {
+  multiplyTile<S>(RowMajor{r.hidden + (before * B + b0) * W, W}, panel, 4 * S::lanes, W, sum, [&](int row) {
     const int64_t b = b0 + row;
     for (int gate = 0; gate < 4; gate++) {
       fetch(r.xGates + ((t * B + b) * 4 + gate) * H + at.index);
@@ -50,17 +23,21 @@ void lstmForwardTile(const LstmForward& r, const float* panel, int64_t t, int64_
     }
     fetch(r.cell + (before * B + b) * H + at.index);
     fetch(r.cell + (after * B + b) * H + at.index);
-    fetch(r.hidden + (after * B + b) * H + at.index);
+    fetch(r.hidden + (after * B + b) * W + at.index);
     fetch(r.tanhCell + (t * B + b) * H + at.index);
   });
   // Two passes: tanh(c) has to wait for the gates, and the processor does not look ahead far enough to fill the wait.
   typename S::Floats cNew[rows];
   for (int row = 0; row < rows; row++) {
     const int64_t b = b0 + row;
-    const float* cBefore = r.cell + (before * B + b) * H;
+    auto cBefore = at.load(r.cell + (before * B + b) * H);
     if (!isLive(r.lengths, t, b)) {
-      cNew[row] = at.load(cBefore);
+      cNew[row] = cBefore;
       continue;
+    }
+    if (isCut(r, t, b)) {
+      for (auto& gate : sum[row]) gate = S::zero();
+      cBefore = S::zero();
     }
     const float* x = r.xGates + (t * B + b) * 4 * H;
     float* gates = r.gates + (t * B + b) * 4 * H;
@@ -68,7 +45,7 @@ void lstmForwardTile(const LstmForward& r, const float* panel, int64_t t, int64_
     const auto f = math::sigmoid<S>(at.load(x + H) + sum[row][1]);
     const auto g = math::tanh<S>(at.load(x + 2 * H) + sum[row][2]);
     const auto o = math::sigmoid<S>(at.load(x + 3 * H) + sum[row][3]);
-    cNew[row] = S::fma(i, g, f * at.load(cBefore));
+    cNew[row] = S::fma(i, g, f * cBefore);
     at.store(gates, i);
     at.store(gates + H, f);
     at.store(gates + 2 * H, g);
@@ -77,15 +54,14 @@ void lstmForwardTile(const LstmForward& r, const float* panel, int64_t t, int64_
   }
   for (int row = 0; row < rows; row++) {
     const int64_t b = b0 + row;
-    float* h = r.hidden + (after * B + b) * H;
     at.store(r.cell + (after * B + b) * H, cNew[row]);
     if (!isLive(r.lengths, t, b)) {
-      at.store(h, at.load(r.hidden + (before * B + b) * H));
+      out(b, false, S::zero());
       continue;
     }
     const auto tc = math::tanh<S>(cNew[row]);
     at.store(r.tanhCell + (t * B + b) * H, tc);
-    at.store(h, sum[row][3] * tc);
+    out(b, true, sum[row][3] * tc);
   }
 }
 
@@ -96,72 +72,37 @@ void lstmForward(const LstmForward& r, Context& context) {
   const int64_t start = r.reverse ? T : 0;
   copyOrZero<S>(r.h0, r.hidden + start * B * H, B * H);
   copyOrZero<S>(r.c0, r.cell + start * B * H, B * H);
+  if (T == 0) return;
 
-  constexpr int WIDTH = 4 * S::lanes;
-  const int64_t panels = pieces<int64_t>(H, S::lanes);
-  const int64_t unitTickets = pieces(H, TICKET_UNITS), rowTickets = pieces(B, TICKET_ROWS);
   float* packed = context.workspace;  // [panels][H][4][lanes]
-  context.team.parallel(T == 0 ? 0 : panels, [&](int64_t panel) {
-    const int64_t u = panel * S::lanes;
-    for (int gate = 0; gate < 4; gate++) {
-      packPanel<S>(r.weightHh + (gate * H + u) * H, 1, H, H, H - u, packed + panel * H * WIDTH + gate * S::lanes, WIDTH,
-                   S::lanes);
-    }
-  });
-
+  packUnits<S, 4>(r.weightHh, H, H, packed, context.team);
   for (int64_t step = 0; step < T; step++) {
     const int64_t t = r.reverse ? T - 1 - step : step;
-    context.team.parallel(unitTickets * rowTickets, [&](int64_t ticket) {
-      const int64_t u0 = ticket / rowTickets * TICKET_UNITS, b = ticket % rowTickets * TICKET_ROWS;
-      forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
-        for (int64_t u = u0; u < least(u0 + TICKET_UNITS, H); u += S::lanes) {
-          const float* panel = packed + u * H * 4;
-          if (u + S::lanes <= H) {
-            lstmForwardTile<S, rows.value>(r, panel, t, first, Whole<S>{u});
-          } else {
-            lstmForwardTile<S, rows.value>(r, panel, t, first, Rest<S>{u, static_cast<int>(H - u)});
-          }
-        }
+    const float* before = r.hidden + stateBefore(r, t) * B * H;
+    float* after = r.hidden + stateAfter(r, t) * B * H;
+    unitTiles<S>(B, H, context.team, [&](auto rows, int64_t first, auto at) {
+      lstmCells<S, rows.value>(r, H, packed + at.index * H * 4, t, first, at, [&](int64_t b, bool live, auto h) {
+        at.store(after + b * H, live ? h : at.load(before + b * H));
       });
     });
   }
 }
 
-/// What the backward pass does with one step.
-struct LstmBackwardStep {
-  int64_t t;         // −1 or T for what lies before the first step: the initial states
-  int64_t followed;  // the step that followed t in time, or −1
-  bool isInitial;
-};
-
-/// Gradients of the units at `at` of row b at step t; `recurrent` comes from the step that followed, if one did.
-template <class S, class Units>
-SEQGRAD_INLINE void lstmBackwardUnits(const LstmBackward& r, LstmBackwardStep step, int64_t b, Units at,
-                                      typename S::Floats recurrent) {
-  const int64_t B = r.B, H = r.H, row = step.t * B + b;
-  float *dH = r.dH0 + b * H, *dC = r.dC0 + b * H;  // what is carried to the step before
-  const bool hasFollower = step.followed >= 0 && isLive(r.lengths, step.followed, b);
-  if (step.isInitial || !isLive(r.lengths, step.t, b)) {
-    if (hasFollower) at.store(dH, recurrent);
-    if (step.isInitial) return;
-    for (int gate = 0; gate < 4; gate++) at.store(r.dGates + row * 4 * H + gate * H, S::zero());
-    if (r.dHiddenTotal != nullptr) at.store(r.dHiddenTotal + row * H, S::zero());
-    if (r.dCellTotal != nullptr) at.store(r.dCellTotal + row * H, S::zero());
-    if (r.dGateValues == nullptr) return;
-    for (int gate = 0; gate < 4; gate++) at.store(r.dGateValues + row * 4 * H + gate * H, S::zero());
-    return;
-  }
-
+/// Gradients of the units at `at` of row b at step t, which the row has, from dh, that of o·tanh(c). dC0 carries what
+/// goes to the step before.
+template <class S, class Record, class Units>
+SEQGRAD_INLINE void lstmCellBackward(const Record& r, int64_t t, int64_t b, Units at, typename S::Floats dh) {
+  const int64_t B = r.B, H = r.H, row = t * B + b;
+  float* dC = r.dC0 + b * H;
+  const bool cut = isCut(r, t, b);
   const float* gates = r.gates + row * 4 * H;
   const auto one = S::broadcast(1.0f);
   const auto i = at.load(gates), f = at.load(gates + H), g = at.load(gates + 2 * H), o = at.load(gates + 3 * H);
   const auto tc = at.load(r.tanhCell + row * H);
-  const auto cBefore = at.load(r.cell + ((step.t + (r.reverse ? 1 : 0)) * B + b) * H);
+  const auto cBefore = cut ? S::zero() : at.load(r.cell + (stateBefore(r, t) * B + b) * H);
 
-  const auto dHidden = r.dHidden == nullptr ? S::zero() : at.load(r.dHidden + row * H);
-  const auto dh = (hasFollower ? recurrent : at.load(dH)) + dHidden;
   const auto dc = S::fma(dh * o, S::fma(-tc, tc, one), at.load(dC));
-  at.store(dC, dc * f);
+  at.store(dC, cut ? S::zero() : dc * f);
   const auto di = dc * g, df = dc * cBefore, dg = dc * i, dO = dh * tc;
   float* dGates = r.dGates + row * 4 * H;
   at.store(dGates, di * S::fma(-i, i, i));
@@ -169,7 +110,6 @@ SEQGRAD_INLINE void lstmBackwardUnits(const LstmBackward& r, LstmBackwardStep st
   at.store(dGates + 2 * H, dg * S::fma(-g, g, one));
   at.store(dGates + 3 * H, dO * S::fma(-o, o, o));
 
-  if (r.dHiddenTotal != nullptr) at.store(r.dHiddenTotal + row * H, dh);
   if (r.dCellTotal != nullptr) at.store(r.dCellTotal + row * H, dc);
   if (r.dGateValues != nullptr) {
     float* dValues = r.dGateValues + row * 4 * H;
@@ -180,38 +120,57 @@ SEQGRAD_INLINE void lstmBackwardUnits(const LstmBackward& r, LstmBackwardStep st
   }
 }
 
+/// The same where the row has no step t.
+template <class S, class Record, class Units>
+SEQGRAD_INLINE void lstmCellAbsent(const Record& r, int64_t t, int64_t b, Units at) {
+  const int64_t H = r.H, row = t * r.B + b;
+  clearGates<S>(r.dGates + row * 4 * H, 4, H, at);
+  clearGates<S>(r.dCellTotal == nullptr ? nullptr : r.dCellTotal + row * H, 1, H, at);
+  clearGates<S>(r.dGateValues == nullptr ? nullptr : r.dGateValues + row * 4 * H, 4, H, at);
+}
+
+/// Asks for what the gradients of row b at step t will meet.
+template <class Record>
+SEQGRAD_INLINE void fetchLstmCell(const Record& r, int64_t t, int64_t b, int64_t unit) {
+  const int64_t H = r.H, at = t * r.B + b;
+  for (int gate = 0; gate < 4; gate++) {
+    fetch(r.gates + (at * 4 + gate) * H + unit);
+    fetch(r.dGates + (at * 4 + gate) * H + unit);
+  }
+  fetch(r.tanhCell + at * H + unit);
+  fetch(r.cell + (stateBefore(r, t) * r.B + b) * H + unit);
+  fetch(r.dC0 + b * H + unit);
+}
+
 /// One step of the units u … of the rows b0 …; panel [4H][vectors · lanes] holds the units' columns of weightHh.
 template <class S, int rows, int vectors>
-void lstmBackwardTile(const LstmBackward& r, const float* panel, LstmBackwardStep step, int64_t b0, int64_t u) {
+void lstmBackwardTile(const LstmBackward& r, const float* panel, BackwardStep step, int64_t b0, int64_t u) {
   const int64_t B = r.B, H = r.H;
   typename S::Floats recurrent[rows][vectors];
-  const int64_t K = step.followed < 0 ? 0 : 4 * H;
-  const float* dGates = K == 0 ? nullptr : r.dGates + (step.followed * B + b0) * 4 * H;
-  multiplyTile<S>(RowMajor{dGates, 4 * H}, panel, vectors * S::lanes, K, recurrent, [&](int row) {
+  recurrentTile<S>(r, step, r.dGates, 4 * H, panel, b0, recurrent, [&](int row) {
     if (step.isInitial) return;
-    const int64_t b = b0 + row, at = step.t * B + b;
     for (int v = 0; v < vectors; v++) {
-      const int64_t unit = u + v * S::lanes;
-      for (int gate = 0; gate < 4; gate++) {
-        fetch(r.gates + (at * 4 + gate) * H + unit);
-        fetch(r.dGates + (at * 4 + gate) * H + unit);
-      }
-      fetch(r.tanhCell + at * H + unit);
-      fetch(r.cell + ((step.t + (r.reverse ? 1 : 0)) * B + b) * H + unit);
-      fetch(r.dHidden + at * H + unit);
-      fetch(r.dC0 + b * H + unit);
+      fetchLstmCell(r, step.t, b0 + row, u + v * S::lanes);
+      fetch(r.dHidden + (step.t * B + b0 + row) * H + u + v * S::lanes);
     }
   });
   for (int row = 0; row < rows; row++) {
-#pragma GCC unroll 8
-    for (int v = 0; v < vectors; v++) {
-      const int64_t unit = u + v * S::lanes;
-      if (unit + S::lanes <= H) {
-        lstmBackwardUnits<S>(r, step, b0 + row, Whole<S>{unit}, recurrent[row][v]);
-      } else {
-        lstmBackwardUnits<S>(r, step, b0 + row, Rest<S>{unit, static_cast<int>(H - unit)}, recurrent[row][v]);
+    const int64_t b = b0 + row, at = step.t * B + b;
+    const bool followed = hasFollower(r, step, b), live = isLive(r, step, b);
+    forTileVectors<S, vectors>(H, u, [&](int v, auto units) {
+      float* dH = r.dH0 + b * H;  // what is carried where no step followed
+      if (!live) {
+        if (followed) units.store(dH, recurrent[row][v]);
+        if (step.isInitial) return;
+        clearGates<S>(r.dHiddenTotal == nullptr ? nullptr : r.dHiddenTotal + at * H, 1, H, units);
+        lstmCellAbsent<S>(r, step.t, b, units);
+        return;
       }
-    }
+      const auto dHidden = r.dHidden == nullptr ? S::zero() : units.load(r.dHidden + at * H);
+      const auto dh = (followed ? recurrent[row][v] : units.load(dH)) + dHidden;
+      if (r.dHiddenTotal != nullptr) units.store(r.dHiddenTotal + at * H, dh);
+      lstmCellBackward<S>(r, step.t, b, units, dh);
+    });
   }
 }
 
@@ -221,31 +180,15 @@ void lstmBackward(const LstmBackward& r, Context& context) {
   if (B == 0 || H == 0) return;
   copyOrZero<S>(r.dHLast, r.dH0, B * H);
   copyOrZero<S>(r.dCLast, r.dC0, B * H);
+  if (T == 0) return;
 
-  // Panels of four vectors; the last one as many as it needs.
-  constexpr int64_t WIDTH = 4 * S::lanes;
-  const int64_t panels = pieces(H, WIDTH), rowTickets = pieces(B, TICKET_ROWS);
-  const auto vectorsOf = [&](int64_t u) { return static_cast<int>(pieces<int64_t>(least(H - u, WIDTH), S::lanes)); };
   float* packed = context.workspace;  // [panels][4H][vectors][lanes]
-  context.team.parallel(T == 0 ? 0 : panels, [&](int64_t panel) {
-    const int64_t u = panel * WIDTH;
-    const int width = vectorsOf(u) * S::lanes;
-    packPanel<S>(r.weightHh + u, H, 1, 4 * H, H - u, packed + u * 4 * H, width, width);
-  });
-
-  // Backwards through time, and one step further to the initial states.
-  for (int64_t done = 0; done <= T; done++) {
-    const int64_t t = r.reverse ? done : T - 1 - done;
-    const LstmBackwardStep step{t, done == 0 ? -1 : (r.reverse ? t - 1 : t + 1), done == T};
-    context.team.parallel(panels * rowTickets, [&](int64_t ticket) {
-      const int64_t u = ticket / rowTickets * WIDTH, b = ticket % rowTickets * TICKET_ROWS;
-      forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
-        withConstant<4>(vectorsOf(u), [&](auto vectors) {
-          lstmBackwardTile<S, rows.value, vectors.value>(r, packed + u * 4 * H, step, first, u);
-        });
-      });
+  packColumns<S>(r.weightHh, H, 1, 4 * H, H, packed, context.team);
+  forBackwardSteps(r, [&](BackwardStep step) {
+    columnTiles<S>(B, H, context.team, [&](auto rows, auto vectors, int64_t b, int64_t u) {
+      lstmBackwardTile<S, rows.value, vectors.value>(r, packed + u * 4 * H, step, b, u);
     });
-  }
+  });
 }
 
 }  // namespace seqgrad

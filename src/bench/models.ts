@@ -1,6 +1,6 @@
 /** The models whose training steps are measured, and what a step of each is worth in floating-point operations. */
 import { trainingWindows } from '../data/streams.js';
-import { LstmLanguageModelNetwork } from '../nn/language-model.js';
+import { LanguageModelNetwork } from '../nn/language-model.js';
 import { OptionError } from '../program/options.js';
 import type { Network } from '../train/model.js';
 import type { Batch } from '../train/trainer.js';
@@ -29,27 +29,26 @@ interface BenchModel {
 }
 
 /** A character-level language model: Embedding(V, H) → layers → Linear(H, V). A layer has `gates` gates of H units. */
-const recurrent = (name: string, gates: number, network: (cell: Cell) => Network): BenchModel => ({
+const recurrent = (kind: 'rnn' | 'lstm' | 'gru', gates: number): BenchModel => ({
   describe: ({ hidden, layers, vocabulary }) =>
-    `Embedding(${vocabulary}, ${hidden}) → ${name} ${hidden}${layers > 1 ? ` × ${layers}` : ''} → Linear(${hidden}, ${vocabulary})`,
-  network,
+    `Embedding(${vocabulary}, ${hidden}) → ${kind.toUpperCase()} ${hidden}${layers > 1 ? ` × ${layers}` : ''} → Linear(${hidden}, ${vocabulary})`,
+  network: ({ hidden, layers, vocabulary }) =>
+    new LanguageModelNetwork({
+      kind,
+      vocabularySize: vocabulary,
+      embeddingSize: hidden,
+      hiddenSize: hidden,
+      layers,
+      dropout: 0,
+    }),
   forwardFlopsPerToken: ({ hidden, layers, vocabulary }) =>
     2 * (layers * gates * hidden * (hidden + hidden) + hidden * vocabulary),
 });
 
 const models = {
-  lstm: recurrent(
-    'LSTM',
-    4,
-    ({ hidden, layers, vocabulary }) =>
-      new LstmLanguageModelNetwork({
-        vocabularySize: vocabulary,
-        embeddingSize: hidden,
-        hiddenSize: hidden,
-        layers,
-        dropout: 0,
-      }),
-  ),
+  lstm: recurrent('lstm', 4),
+  gru: recurrent('gru', 3),
+  rnn: recurrent('rnn', 1),
 } satisfies Readonly<Record<string, BenchModel>>;
 
 export type ModelName = keyof typeof models;

@@ -9,6 +9,7 @@ import { aligned } from '../program/variable.js';
 export interface Scene {
   readonly instruction: InstructionName;
   readonly dims: Readonly<Record<string, number>>;
+  readonly scalars?: Readonly<Record<string, number>>;
   /** Optional operands that are not there. */
   readonly absent: readonly string[];
 }
@@ -26,7 +27,7 @@ export class Stage {
   readonly executor: Executor;
   readonly #end: number;
 
-  constructor({ instruction, dims, absent }: Scene, backend: Backend) {
+  constructor({ instruction, dims, scalars = {}, absent }: Scene, backend: Backend) {
     let offset = RESERVED_ELEMENTS;
     const operands: StageOperand[] = [];
     for (const [name, spec] of Object.entries(specOf(instruction).operands)) {
@@ -38,7 +39,7 @@ export class Stage {
     this.operands = operands;
     this.#end = offset;
     const offsets = Object.fromEntries(operands.map((operand) => [operand.name, operand.offset]));
-    this.call = { instruction, operands: offsets, dims, scalars: {} };
+    this.call = { instruction, operands: offsets, dims, scalars };
     this.executor = backend.createExecutor();
   }
 

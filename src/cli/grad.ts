@@ -4,7 +4,7 @@ import { FormatError } from '../formats/errors.js';
 import { SafetensorsReader, writeSafetensors } from '../formats/safetensors.js';
 import { type NamedArray, recurrentGradients, recurrentShapes } from '../inspect/recurrent.js';
 import { readJson, wholeNumberIn } from '../models/folder.js';
-import { type LstmConfig, MAX_LAYERS } from '../nn/lstm.js';
+import { MAX_LAYERS, type RecurrentConfig, type RecurrentKind } from '../nn/recurrent.js';
 import { suggestion } from '../program/options.js';
 import { type BackendFlags, backendFrom, required, withBackend } from './command.js';
 
@@ -14,6 +14,8 @@ interface Flags extends BackendFlags {
   out?: string;
   inspect?: boolean;
 }
+
+const KINDS: readonly RecurrentKind[] = ['lstm', 'gru', 'rnn'];
 
 const KEYS = [
   'model_type',
@@ -27,7 +29,7 @@ const KEYS = [
 ];
 
 /** The layer stack a model.json describes. @throws FileError, FormatError naming the field. */
-async function readConfig(path: string): Promise<LstmConfig> {
+async function readConfig(path: string): Promise<RecurrentConfig> {
   const json = await readJson(path);
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw new FormatError(path, undefined, 'an object', JSON.stringify(json));
@@ -36,7 +38,8 @@ async function readConfig(path: string): Promise<LstmConfig> {
     if (!accepts)
       throw new FormatError(path, undefined, `\`${name}\` to be ${expected}`, JSON.stringify(config[name]) ?? 'none');
   };
-  expect('model_type', '"lstm", the only one so far', config.model_type === 'lstm');
+  const kind = config.model_type as RecurrentKind;
+  expect('model_type', '"lstm", "gru" or "rnn"', KINDS.includes(kind));
   for (const name of Object.keys(config)) {
     if (!KEYS.includes(name))
       throw new FormatError(path, undefined, `known fields${suggestion(name, KEYS)}`, `\`${name}\``);
@@ -49,18 +52,28 @@ async function readConfig(path: string): Promise<LstmConfig> {
     );
   optional('bidirectional', true, false);
   optional('batch_first', true);
-  optional('proj_size', 0);
-  optional('nonlinearity', 'tanh');
+  optional('nonlinearity', ...(kind === 'rnn' ? ['tanh', 'relu'] : ['tanh']));
+  const hiddenSize = wholeNumberIn(config, path, 'hidden_size');
+  const { proj_size: projection = 0 } = config;
+  const most = kind === 'lstm' ? hiddenSize - 1 : 0;
+  expect(
+    'proj_size',
+    most === 0 ? '0' : `a whole number from 0 to ${most}`,
+    Number.isInteger(projection) && (projection as number) >= 0 && (projection as number) <= most,
+  );
   return {
+    kind,
     inputSize: wholeNumberIn(config, path, 'input_size'),
-    hiddenSize: wholeNumberIn(config, path, 'hidden_size'),
+    hiddenSize,
     layers: config.num_layers === undefined ? 1 : wholeNumberIn(config, path, 'num_layers', MAX_LAYERS),
     bidirectional: config.bidirectional === true,
+    projectionSize: projection as number,
+    ...(kind === 'rnn' && { nonlinearity: (config.nonlinearity ?? 'tanh') as 'tanh' | 'relu' }),
   };
 }
 
 /** The tensors of a file, each checked against the shape it must have. @throws FileError, FormatError naming file and tensor. */
-async function readTensors(path: string, config: LstmConfig, wide: boolean): Promise<Map<string, NamedArray>> {
+async function readTensors(path: string, config: RecurrentConfig, wide: boolean): Promise<Map<string, NamedArray>> {
   const reader = await SafetensorsReader.open(path);
   try {
     const x = reader.info('input.x').shape;

@@ -8,8 +8,8 @@ import { differentiate } from '../graph/differentiate.js';
 import { Graph } from '../graph/graph.js';
 import { plan } from '../graph/plan.js';
 import type { Tensor } from '../graph/tensor.js';
-import { Lstm, type LstmConfig } from '../nn/lstm.js';
 import { Parameters } from '../nn/parameters.js';
+import { Recurrent, type RecurrentConfig } from '../nn/recurrent.js';
 import { sizeOf } from '../program/variable.js';
 
 /** A named array. */
@@ -28,32 +28,40 @@ export interface RecurrentShapes {
 
 /** Tensors of a layer stack for B rows of T steps. */
 export function recurrentShapes(
-  config: LstmConfig,
+  config: RecurrentConfig,
   { batch: B, time: T }: { batch: number; time: number },
 ): RecurrentShapes {
-  const directions = config.bidirectional ? 2 : 1;
-  const H = config.hiddenSize;
-  const states = [config.layers * directions, B, H];
-  const { arena } = parametersOf(config).parameters;
+  const { parameters, recurrent } = parametersOf(config);
+  const { h, c } = stacked(config, recurrent, B);
   return {
     required: new Map([
-      ...arena.variables.map(({ name, shape }) => [name, shape] as const),
+      ...parameters.arena.variables.map(({ name, shape }) => [name, shape] as const),
       ['input.x', [B, T, config.inputSize]],
     ]),
     optional: new Map([
-      ['input.h0', states],
-      ['input.c0', states],
+      ['input.h0', h],
+      ...(c === undefined ? [] : [['input.c0', c] as const]),
       ['input.lengths', [B]],
-      ['upstream.output', [B, T, directions * H]],
-      ['upstream.h_n', states],
-      ['upstream.c_n', states],
+      ['upstream.output', [B, T, recurrent.outputSize]],
+      ['upstream.h_n', h],
+      ...(c === undefined ? [] : [['upstream.c_n', c] as const]),
     ]),
   };
 }
 
-function parametersOf(config: LstmConfig): { parameters: Parameters; lstm: Lstm } {
+function parametersOf(config: RecurrentConfig): { parameters: Parameters; recurrent: Recurrent } {
   const parameters = new Parameters();
-  return { parameters, lstm: new Lstm(parameters.scope, config) };
+  return { parameters, recurrent: new Recurrent(parameters.scope, config) };
+}
+
+/** Shapes of stacked hidden states and cells; only an LSTM has cells. */
+function stacked(
+  { kind, layers = 1, hiddenSize }: RecurrentConfig,
+  { directions, outputSize }: Recurrent,
+  B: number,
+): { readonly h: readonly number[]; readonly c: readonly number[] | undefined } {
+  const count = layers * directions;
+  return { h: [count, B, outputSize / directions], c: kind === 'lstm' ? [count, B, hiddenSize] : undefined };
 }
 
 /** Swaps the first two axes: batch first to time first and back. */
@@ -76,17 +84,17 @@ export function swapFirstAxes<A extends NamedArray['values']>({
 }
 
 /**
- * Outputs and gradients of an LSTM stack: `output.*`, `grad.*`, and with `inspect` `inspect.*` and `inspect.grad.*`.
+ * Outputs and gradients of a stack of recurrent layers: `output.*`, `grad.*`, and with `inspect` `inspect.*` and `inspect.grad.*`.
  * @param tensors as {@link recurrentShapes} says; a missing upstream gradient is zero
  */
 export async function recurrentGradients(
-  config: LstmConfig,
+  config: RecurrentConfig,
   tensors: NamedArrays,
   { backend, inspect }: { readonly backend: Backend; readonly inspect: boolean },
 ): Promise<Map<string, NamedArray>> {
-  const { parameters, lstm } = parametersOf(config);
+  const { parameters, recurrent } = parametersOf(config);
   const [B = 0, T = 0] = tensors.get('input.x')?.shape ?? [];
-  const H = config.hiddenSize;
+  const { h: hShape, c: cShape = [] } = stacked(config, recurrent, B);
   const engine = new Engine(backend);
   await engine.place(parameters.arena);
   const inputs: Record<string, NamedArray['values']> = {};
@@ -107,10 +115,12 @@ export async function recurrentGradients(
   const states = (name: string): Tensor[] => {
     const array = tensors.get(name);
     if (array === undefined) return [];
-    return Array.from({ length: config.layers * lstm.directions }, (_, index) => {
+    const [count = 0, ...shape] = array.shape;
+    const size = sizeOf(shape);
+    return Array.from({ length: count }, (_, index) => {
       const key = `${name}.${index}`;
-      inputs[key] = array.values.slice(index * B * H, (index + 1) * B * H);
-      return graph.input(key, [B, H]);
+      inputs[key] = array.values.slice(index * size, (index + 1) * size);
+      return graph.input(key, shape);
     });
   };
 
@@ -118,10 +128,10 @@ export async function recurrentGradients(
   const h0 = states('input.h0');
   const c0 = states('input.c0');
   const lengths = input('input.lengths', [B], ({ values }) => values);
-  const { output, last } = lstm.forward(x, { h: h0, c: c0 }, lengths, {});
+  const { output, last } = recurrent.forward(x, { state: { h: h0, c: c0 }, lengths }, {});
 
   const from = new Map<Tensor, Tensor>();
-  const dOutput = input('upstream.output', [T, B, lstm.directions * H], swapFirstAxes);
+  const dOutput = input('upstream.output', [T, B, recurrent.outputSize], swapFirstAxes);
   if (dOutput !== undefined) from.set(output, dOutput);
   for (const [name, values] of [
     ['upstream.h_n', last.h],
@@ -153,29 +163,30 @@ export async function recurrentGradients(
     });
     results.set(name, { shape, timeMajor, parts: names });
   };
-  const stacked = [config.layers * lstm.directions, B, H];
-  result('output.output', [B, T, lstm.directions * H], true, [output]);
-  result('output.h_n', stacked, false, last.h);
-  result('output.c_n', stacked, false, last.c);
+  result('output.output', [B, T, recurrent.outputSize], true, [output]);
+  result('output.h_n', hShape, false, last.h);
+  if (last.c.length > 0) result('output.c_n', cShape, false, last.c);
   for (const { name, shape } of variables)
     result(`grad.${name}`, shape, false, [gradients.get(read.get(name) as Tensor)]);
   result('grad.input.x', [B, T, config.inputSize], true, [gradients.get(x)]);
-  for (const [name, tensorsOf] of [
-    ['h0', h0],
-    ['c0', c0],
+  for (const [name, tensorsOf, shape] of [
+    ['h0', h0, hShape],
+    ['c0', c0, cShape],
   ] as const) {
     if (tensorsOf.length > 0)
       result(
         `grad.input.${name}`,
-        stacked,
+        shape,
         false,
         tensorsOf.map((tensor) => gradients.get(tensor)),
       );
   }
   for (const [name, { of, select }] of probes) {
     const gradient = gradients.get(of);
-    result(`inspect.${name}`, [B, T, H], true, [select(of)]);
-    result(`inspect.grad.${name}`, [B, T, H], true, [gradient && select(gradient)]);
+    const value = select(of);
+    const shape = [B, T, value.shape[2] as number];
+    result(`inspect.${name}`, shape, true, [value]);
+    result(`inspect.grad.${name}`, shape, true, [gradient && select(gradient)]);
   }
 
   const outputs = await engine.use(async (session) => {

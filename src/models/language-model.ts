@@ -6,8 +6,8 @@ import { evaluationWindows, trainingWindows, type Window } from '../data/streams
 import { CharacterVocabulary } from '../data/vocabulary.js';
 import { FormatError } from '../formats/errors.js';
 import { join } from '../host/node.js';
-import { type LstmLanguageModelConfig, LstmLanguageModelNetwork } from '../nn/language-model.js';
-import { MAX_LAYERS } from '../nn/lstm.js';
+import { type LanguageModelConfig, LanguageModelNetwork } from '../nn/language-model.js';
+import { MAX_LAYERS } from '../nn/recurrent.js';
 import { anything, checkOptions, fraction, OptionError, wholeNumber } from '../program/options.js';
 import { type Evaluation, evaluate } from '../train/evaluate.js';
 import { Model } from '../train/model.js';
@@ -68,13 +68,13 @@ const generateRules = {
 
 const windowRules = { batch: wholeNumber(1), window: wholeNumber(1) };
 
-export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
+export class LstmLanguageModel extends Model<LanguageModelNetwork> {
   private constructor(
     readonly vocabulary: CharacterVocabulary,
-    config: LstmLanguageModelConfig,
+    config: LanguageModelConfig,
     backend: Backend,
   ) {
-    super(new LstmLanguageModelNetwork(config), backend);
+    super(new LanguageModelNetwork(config), backend);
   }
 
   /**
@@ -85,7 +85,14 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
     checkOptions('LstmLanguageModel', options, rules);
     const { vocabulary, hiddenSize = 128, embeddingSize = hiddenSize, layers = 1, dropout = 0, seed = 1 } = options;
     if (vocabulary === undefined) throw new OptionError('LstmLanguageModel: Expected `vocabulary` but received none');
-    const config = { vocabularySize: vocabulary.size, embeddingSize, hiddenSize, layers, dropout };
+    const config = {
+      kind: 'lstm' as const,
+      vocabularySize: vocabulary.size,
+      embeddingSize,
+      hiddenSize,
+      layers,
+      dropout,
+    };
     const model = new LstmLanguageModel(vocabulary, config, options.backend ?? (await loadBackend()));
     await model.allocate();
     await model.initialise(seed);
@@ -103,6 +110,7 @@ export class LstmLanguageModel extends Model<LstmLanguageModelNetwork> {
     const json = await readModelConfig(folder, MODEL_TYPE);
     const file = join(folder, 'config.json');
     const config = {
+      kind: 'lstm' as const,
       vocabularySize: wholeNumberIn(json, file, 'vocab_size'),
       embeddingSize: wholeNumberIn(json, file, 'embedding_size'),
       hiddenSize: wholeNumberIn(json, file, 'hidden_size'),

@@ -9,6 +9,8 @@ export interface LinearConfig {
   readonly outputSize: number;
   /** Default true. */
   readonly bias?: boolean;
+  /** A parameter [outputSize, inputSize] of another module that serves here too. */
+  readonly weight?: Variable;
 }
 
 /** y [..., outputSize] = x [..., inputSize] · Wᵀ + b; W and b start uniform within 1 / √inputSize. */
@@ -16,9 +18,9 @@ export class Linear {
   readonly weight: Variable;
   readonly bias: Variable | undefined;
 
-  constructor(scope: Scope, { inputSize, outputSize, bias = true }: LinearConfig) {
+  constructor(scope: Scope, { inputSize, outputSize, bias = true, weight }: LinearConfig) {
     const bound = within(1 / Math.sqrt(inputSize));
-    this.weight = scope.parameter('weight', [outputSize, inputSize], bound);
+    this.weight = weight ?? scope.parameter('weight', [outputSize, inputSize], bound);
     this.bias = bias ? scope.parameter('bias', [outputSize], bound) : undefined;
   }
 

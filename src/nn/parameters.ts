@@ -1,13 +1,48 @@
 /** The parameters of a model: their names, shapes and initial distributions, side by side in one arena. */
+import type { Graph } from '../graph/graph.js';
+import type { Tensor } from '../graph/tensor.js';
+import { concat, full, reshape } from '../ops/copy.js';
+import { add } from '../ops/elementwise.js';
+import { normal, uniform } from '../ops/random.js';
 import { Arena, type Variable } from '../program/variable.js';
 
+/** Uniform in [low, high), plus a number from one element to before another. */
+interface Uniform {
+  readonly kind: 'uniform';
+  readonly low: number;
+  readonly high: number;
+  readonly plus?: { readonly from: number; readonly to: number; readonly value: number };
+}
+
 export type Initializer =
-  | { readonly kind: 'uniform'; readonly low: number; readonly high: number }
+  | Uniform
   | { readonly kind: 'normal'; readonly mean: number; readonly deviation: number }
   | { readonly kind: 'constant'; readonly value: number };
 
 /** Uniform in [−bound, bound). */
-export const within = (bound: number): Initializer => ({ kind: 'uniform', low: -bound, high: bound });
+export const within = (bound: number): Uniform => ({ kind: 'uniform', low: -bound, high: bound });
+
+export const constant = (value: number): Initializer => ({ kind: 'constant', value });
+
+/** The initial value of a parameter; `stream` is a number that no other one has. */
+export function initialValue(
+  graph: Graph,
+  shape: readonly number[],
+  initializer: Initializer,
+  random: Tensor,
+  stream: number,
+): Tensor {
+  if (initializer.kind === 'constant') return full(graph, shape, initializer.value);
+  if (initializer.kind === 'normal') {
+    return normal(graph, shape, initializer.mean, initializer.deviation, random, stream);
+  }
+  const { low, high, plus } = initializer;
+  const drawn = uniform(graph, shape, [low, high], random, stream);
+  if (plus === undefined) return drawn;
+  const parts = [full(graph, [plus.from], 0), full(graph, [plus.to - plus.from], plus.value)];
+  const rest = full(graph, [drawn.elements - plus.to], 0);
+  return add(drawn, reshape(concat([...parts, rest], 0), shape));
+}
 
 export class Parameters {
   readonly arena = new Arena('parameters');

@@ -15,12 +15,22 @@ import { scaleBy } from './elementwise.js';
 /** The label of a position that does not count. */
 export const IGNORED_LABEL = -100;
 
+export interface CrossEntropyOptions {
+  /** ε: the target is 1 − ε at the label plus ε / V everywhere (Szegedy et al. 2016). Default 0. */
+  readonly labelSmoothing?: number;
+}
+
 /**
  * The loss [1] of logits [N, V] against labels [N] (i32; −100 is ignored), divided by `denominator` [1]: the number of labels that
  * count, for a mean.
  * @throws ShapeError
  */
-export function crossEntropy(logits: Tensor, labels: Tensor, denominator: Tensor): Tensor {
+export function crossEntropy(
+  logits: Tensor,
+  labels: Tensor,
+  denominator: Tensor,
+  { labelSmoothing = 0 }: CrossEntropyOptions = {},
+): Tensor {
   const { N, V } = matchShapes('crossEntropy', {
     logits: [logits, ['N', 'V']],
     labels: [labels, ['N']],
@@ -36,6 +46,7 @@ export function crossEntropy(logits: Tensor, labels: Tensor, denominator: Tensor
         'softmaxCrossEntropy',
         { logits, labels, denominator, rowLoss: out.rowLoss, dLogits: out.dLogits },
         { N, V },
+        { smoothing: labelSmoothing },
       ),
       call('sum', { x: out.rowLoss, y: out.loss }, { n: N }),
     ],

@@ -2,7 +2,7 @@
 import { matchShapes } from '../graph/errors.js';
 import { call } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
-import { computed, passOn } from './copy.js';
+import { computed, full, passOn } from './copy.js';
 import { sum } from './reduce.js';
 
 /** y = a + b. Gradient: da = dy, db = dy. */
@@ -26,6 +26,40 @@ export function mul(a: Tensor, b: Tensor): Tensor {
     outputs: { y: { shape: a.shape } },
     calls: ({ y }) => [call('mul', { a, b, y }, { n: y.elements })],
     gradient: ({ y: dy }) => ({ to: { a: dy && computed(() => mul(dy, b)), b: dy && computed(() => mul(dy, a)) } }),
+  }).y;
+}
+
+/** y = a − b. Gradient: da = dy, db = −dy. */
+export const subtract = (a: Tensor, b: Tensor): Tensor => add(a, scale(b, -1));
+
+/** y = a / b, elementwise. Gradient: da = dy / b, db = −dy · y / b. */
+export function divide(a: Tensor, b: Tensor): Tensor {
+  matchShapes('divide', { b: [b, a.shape] });
+  return a.graph.node({
+    op: 'divide',
+    inputs: { a, b },
+    outputs: { y: { shape: a.shape } },
+    calls: ({ y }) => [call('div', { a, b, y }, { n: y.elements })],
+    gradient: ({ y: dy }, { y }) => ({
+      to: {
+        a: dy && computed(() => divide(dy, b)),
+        b: dy && computed(() => scale(divide(mul(dy, y), b), -1)),
+      },
+    }),
+  }).y;
+}
+
+/** y = x / divisor for a divisor [1]. Gradient: dx = dy / divisor, ddivisor = −Σ dy · x / divisor². */
+export const divideBy = (x: Tensor, divisor: Tensor): Tensor => scaleBy(x, divide(full(x.graph, [1], 1), divisor));
+
+/** y = √x. Gradient: dx = dy / 2y. */
+export function sqrt(x: Tensor): Tensor {
+  return x.graph.node({
+    op: 'sqrt',
+    inputs: { x },
+    outputs: { y: { shape: x.shape } },
+    calls: ({ y }) => [call('sqrt', { x, y }, { n: y.elements })],
+    gradient: ({ y: dy }, { y }) => ({ to: { x: dy && computed(() => scale(divide(dy, y), 0.5)) } }),
   }).y;
 }
 

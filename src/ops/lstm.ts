@@ -21,37 +21,42 @@ import type { Tensor } from '../graph/tensor.js';
 import { computed, passOn, reshape } from './copy.js';
 import { add } from './elementwise.js';
 import { linear, productOf } from './matmul.js';
-import { maskSteps } from './sequence.js';
+import {
+  checkSequence,
+  maskedBy,
+  refuseGradients,
+  type SequenceOptions,
+  statesFound,
+  stateViews,
+} from './recurrence.js';
 
 export interface LstmWeights {
   /** [4H, I] */
   readonly inputWeight: Tensor;
-  /** [4H, H] */
+  /** [4H, H]; [4H, P] with a projection */
   readonly hiddenWeight: Tensor;
+  /** W_hr [P, H]: what is handed on and fed back is W_hr·(o ⊙ tanh c), P wide (Sak, Senior & Beaufays 2014). */
+  readonly projection?: Tensor | undefined;
   /** [4H] */
   readonly inputBias?: Tensor | undefined;
   /** [4H] */
   readonly hiddenBias?: Tensor | undefined;
 }
 
-export interface LstmOptions {
-  /** h₀ [B, H]; zero when absent. */
+export interface LstmOptions extends SequenceOptions {
+  /** h₀ [B, H], or [B, P]; zero when absent. */
   readonly h0?: Tensor | undefined;
   /** c₀ [B, H]; zero when absent. */
   readonly c0?: Tensor | undefined;
-  /** Steps of each row, [B] i32; all T when absent. */
-  readonly lengths?: Tensor | undefined;
-  /** Run from each row's last step to its first. */
-  readonly reverse?: boolean;
 }
 
 export interface LstmOutputs {
-  /** h_t, [T, B, H]; 0 at padded steps. */
+  /** h_t, [T, B, H], or [T, B, P]; 0 at padded steps. */
   readonly output: Tensor;
-  /** The state after each row's last step, [B, H]. */
+  /** The state after each row's last step. */
   readonly hLast: Tensor;
   readonly cLast: Tensor;
-  /** h_t and c_t as the recurrence holds them, [T, B, H]: padded steps repeat the state. */
+  /** h_t and c_t as the recurrence holds them: padded steps repeat the state. */
   readonly hidden: Tensor;
   readonly cell: Tensor;
   /** i, f, g, o after their activations, [T, B, 4H]; undefined at padded steps. */
@@ -64,57 +69,53 @@ export interface LstmOutputs {
  * @throws ShapeError if a weight or state does not fit.
  */
 export function lstm(x: Tensor, weights: LstmWeights, options: LstmOptions = {}): LstmOutputs {
-  const { inputWeight, hiddenWeight, inputBias, hiddenBias } = weights;
+  const { inputWeight, hiddenWeight, projection, inputBias, hiddenBias } = weights;
   const { I } = matchShapes('lstm', { x: [x, ['T', 'B', 'I']] });
-  const { H } = matchShapes('lstm', { hiddenWeight: [hiddenWeight, ['4H', 'H']] });
+  const { W } = matchShapes('lstm', { hiddenWeight: [hiddenWeight, ['4H', 'W']] });
+  const H = projection === undefined ? W : matchShapes('lstm', { projection: [projection, [W, 'H']] }).H;
   matchShapes('lstm', {
-    hiddenWeight: [hiddenWeight, [4 * H, H]],
+    hiddenWeight: [hiddenWeight, [4 * H, W]],
     inputWeight: [inputWeight, [4 * H, I]],
     inputBias: [inputBias, [4 * H]],
     hiddenBias: [hiddenBias, [4 * H]],
   });
   const bias = inputBias && hiddenBias ? add(inputBias, hiddenBias) : (inputBias ?? hiddenBias);
-  return recurrence(linear(x, inputWeight, bias), hiddenWeight, options);
+  const xGates = linear(x, inputWeight, bias);
+  const [T, B] = x.shape as [number, number];
+  checkSequence('lstm', T, B, options);
+  matchShapes('lstm', { h0: [options.h0, [B, W]], c0: [options.c0, [B, H]] });
+  return projection === undefined
+    ? recurrence(xGates, hiddenWeight, options)
+    : projectedRecurrence(xGates, hiddenWeight, projection, options);
 }
 
 /** The recurrence over projected inputs xGates [T, B, 4H]. */
-function recurrence(xGates: Tensor, weightHh: Tensor, { h0, c0, lengths, reverse = false }: LstmOptions): LstmOutputs {
-  const { T, B, H } = matchShapes('lstm', {
-    xGates: [xGates, ['T', 'B', '4H']],
-    hiddenWeight: [weightHh, ['4H', 'H']],
-  });
-  matchShapes('lstm', { h0: [h0, [B, H]], c0: [c0, [B, H]], lengths: [lengths, [B]] });
+function recurrence(xGates: Tensor, weightHh: Tensor, options: LstmOptions): LstmOutputs {
+  const { h0, c0, lengths, resets, reverse = false } = options;
+  const [T, B] = xGates.shape as [number, number];
+  const H = weightHh.shape[1] as number;
   const dims = { T, B, H, reverse: Number(reverse) };
   const states = { shape: [T + 1, B, H] };
-  // State 0 is before the first step of the forward direction; step t of the reverse direction goes from state t + 1 to state t.
-  const steps = { offset: reverse ? 0 : B * H, shape: [T, B, H] };
-  const before = { offset: reverse ? B * H : 0, shape: [T, B, H] };
-  const last = { offset: reverse ? 0 : T * B * H, shape: [B, H] };
-
   const { hidden, cell, gates, hLast, cLast } = xGates.graph.node({
     op: 'lstm',
     inputs: { xGates, weightHh, h0, c0 },
     outputs: { states, cells: states, gates: { shape: [T, B, 4 * H] }, tanhCell: { shape: [T, B, H] } },
-    views: (out) => ({
-      hidden: { of: out.states, ...steps },
-      cell: { of: out.cells, ...steps },
-      previous: { of: out.states, ...before },
-      hLast: { of: out.states, ...last },
-      cLast: { of: out.cells, ...last },
-    }),
+    views: (out) => {
+      const [h, c] = [stateViews(out.states, reverse), stateViews(out.cells, reverse)];
+      return { hidden: h.after, previous: h.before, hLast: h.last, cell: c.after, cLast: c.last };
+    },
     calls: ({ states: hidden, cells: cell, gates, tanhCell }) => [
-      call('lstmForward', { xGates, weightHh, h0, c0, lengths, hidden, cell, gates, tanhCell }, dims),
+      call('lstmForward', { xGates, weightHh, h0, c0, lengths, resets, hidden, cell, gates, tanhCell }, dims),
     ],
     gradient: (
-      { hidden: dHidden, hLast: dHLast, cLast: dCLast, ...inner },
+      { hidden: dHidden, hLast: dHLast, cLast: dCLast, ...others },
       { cells: cell, gates, tanhCell, previous },
     ) => {
-      const [unsupported] = Object.keys(inner);
-      if (unsupported !== undefined)
-        throw new Error(`lstm: Expected gradients of output, hLast or cLast but one of ${unsupported} came`);
+      refuseGradients('lstm', others, 'output, hLast or cLast');
+      const operands = { dHidden, dHLast, dCLast, weightHh, gates, cell, tanhCell };
       const backward = xGates.graph.node({
         op: 'lstmBackward',
-        inputs: { dHidden, dHLast, dCLast, weightHh, gates, cell, tanhCell },
+        inputs: operands,
         outputs: {
           dGates: { shape: gates.shape },
           dH0: { shape: [B, H] },
@@ -123,17 +124,14 @@ function recurrence(xGates: Tensor, weightHh: Tensor, { h0, c0, lengths, reverse
           dCellTotal: { shape: [T, B, H] },
           dGateValues: { shape: gates.shape },
         },
-        calls: (out) => [
-          call('lstmBackward', { dHidden, dHLast, dCLast, weightHh, gates, cell, tanhCell, lengths, ...out }, dims),
-        ],
+        calls: (out) => [call('lstmBackward', { ...operands, lengths, resets, ...out }, dims)],
       });
       const { dGates, dH0, dC0 } = backward;
       const dPre = reshape(dGates, [T * B, 4 * H]);
-      const hPrevious = reshape(previous, [T * B, H]);
       return {
         to: {
           xGates: passOn(dGates),
-          weightHh: (sum) => productOf(dPre, hPrevious, { transposeA: true }, sum),
+          weightHh: (sum) => productOf(dPre, statesFound(previous, options), { transposeA: true }, sum),
           h0: computed(() => dH0),
           c0: computed(() => dC0),
         },
@@ -141,5 +139,70 @@ function recurrence(xGates: Tensor, weightHh: Tensor, { h0, c0, lengths, reverse
       };
     },
   });
-  return { output: lengths === undefined ? hidden : maskSteps(hidden, lengths), hLast, cLast, hidden, cell, gates };
+  return { output: maskedBy(hidden, options), hLast, cLast, hidden, cell, gates };
+}
+
+/** The recurrence with h = W_hr m, m = o ⊙ tanh c. Besides the gradients above: dm_t = W_hrᵀ dh_t, dW_hr = Σ_t dh_t m_tᵀ. */
+function projectedRecurrence(xGates: Tensor, weightHh: Tensor, weightHr: Tensor, options: LstmOptions): LstmOutputs {
+  const { h0, c0, lengths, resets, reverse = false } = options;
+  const [T, B] = xGates.shape as [number, number];
+  const [P, H] = weightHr.shape as [number, number];
+  const dims = { T, B, H, P, reverse: Number(reverse) };
+  const units = { shape: [T, B, H] };
+  const { hidden, cell, gates, hLast, cLast } = xGates.graph.node({
+    op: 'projectedLstm',
+    inputs: { xGates, weightHh, weightHr, h0, c0 },
+    outputs: {
+      states: { shape: [T + 1, B, P] },
+      cells: { shape: [T + 1, B, H] },
+      gates: { shape: [T, B, 4 * H] },
+      tanhCell: units,
+      unprojected: units,
+    },
+    views: (out) => {
+      const [h, c] = [stateViews(out.states, reverse), stateViews(out.cells, reverse)];
+      return { hidden: h.after, previous: h.before, hLast: h.last, cell: c.after, cLast: c.last };
+    },
+    calls: ({ states: hidden, cells: cell, gates, tanhCell, unprojected }) => [
+      call(
+        'projectedLstmForward',
+        { xGates, weightHh, weightHr, h0, c0, lengths, resets, hidden, cell, gates, tanhCell, unprojected },
+        dims,
+      ),
+    ],
+    gradient: (
+      { hidden: dHidden, hLast: dHLast, cLast: dCLast, ...others },
+      { cells: cell, gates, tanhCell, unprojected, previous },
+    ) => {
+      refuseGradients('lstm', others, 'output, hLast or cLast');
+      const operands = { dHidden, dHLast, dCLast, weightHh, weightHr, gates, cell, tanhCell };
+      const backward = xGates.graph.node({
+        op: 'projectedLstmBackward',
+        inputs: operands,
+        outputs: {
+          dGates: { shape: gates.shape },
+          dH0: { shape: [B, P] },
+          dC0: { shape: [B, H] },
+          dHiddenTotal: { shape: [T, B, P] },
+          dCellTotal: units,
+          dGateValues: { shape: gates.shape },
+        },
+        calls: (out) => [call('projectedLstmBackward', { ...operands, lengths, resets, ...out }, dims)],
+      });
+      const { dGates, dH0, dC0, dHiddenTotal } = backward;
+      const dPre = reshape(dGates, [T * B, 4 * H]);
+      return {
+        to: {
+          xGates: passOn(dGates),
+          weightHh: (sum) => productOf(dPre, statesFound(previous, options), { transposeA: true }, sum),
+          weightHr: (sum) =>
+            productOf(reshape(dHiddenTotal, [T * B, P]), reshape(unprojected, [T * B, H]), { transposeA: true }, sum),
+          h0: computed(() => dH0),
+          c0: computed(() => dC0),
+        },
+        total: { hidden: dHiddenTotal, cell: backward.dCellTotal, gates: backward.dGateValues },
+      };
+    },
+  });
+  return { output: maskedBy(hidden, options), hLast, cLast, hidden, cell, gates };
 }

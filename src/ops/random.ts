@@ -3,7 +3,7 @@ import { matchShapes } from '../graph/errors.js';
 import { call, type Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { randomWords } from '../program/scalars.js';
-import { computed } from './copy.js';
+import { computed, full } from './copy.js';
 
 /**
  * Inverted dropout (Srivastava et al. 2014): elements are 0 with probability `rate`, the others x / (1 − rate).
@@ -22,6 +22,17 @@ export function dropout(x: Tensor, rate: number, random: Tensor, stream: number)
       call('dropout', { x, y, random }, { n: x.elements, stream }, { rate, keepScale: 1 / (1 - rate) }),
     ],
     gradient: ({ y: dy }) => ({ to: { x: dy && computed(() => dropout(dy, rate, random, stream)) } }),
+  }).y;
+}
+
+/** A tensor of ones, with zeros where dropout of the same rate and stream would drop. */
+export function keepMask(graph: Graph, shape: readonly number[], rate: number, random: Tensor, stream: number): Tensor {
+  const x = full(graph, shape, 1);
+  return graph.node({
+    op: 'keepMask',
+    inputs: { x, random },
+    outputs: { y: { shape } },
+    calls: ({ y }) => [call('dropout', { x, y, random }, { n: x.elements, stream }, { rate, keepScale: 1 })],
   }).y;
 }
 

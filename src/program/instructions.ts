@@ -21,6 +21,13 @@
  * separate multiply and add in strict numerics. `lanes(n)` means sixteen partial sums, lane l taking the elements l, l+16, …
  * in order from 0, combined as a tree: lane l + lane l+8, then +4, +2, +1. `fold` means left to right from the first partial.
  *
+ * Recurrences. hidden (and cell) hold T+1 states: step t goes from state t to state t+1, or with reverse ≠ 0 from t+1 to t. A step
+ * with t ≥ lengths[b] keeps the state; what else it would write is undefined unless the instruction says otherwise. lengths are
+ * clamped to 0 … T. Where resets[t][b] ≠ 0 nothing passes between steps t−1 and t of row b: step t, with reverse ≠ 0 step t−1, takes
+ * the state before it as 0, and no gradient goes back there. Absent initial states are zero.
+ * Backward, absent gradients are zero; where t ≥ lengths[b], what it gives for step t is 0 and dHidden is ignored. `recurrent` is the
+ * gradient that comes from the step that followed, one sum over all gates, without blocks; 0 where that step took its state as 0.
+ *
  * Values. NaN goes in and NaN comes out, its payload unspecified; so is the sign of a zero that tanh gives. exp of a number ≤ 0 is at
  * least 2⁻¹²⁶: sigmoid(−∞) and the softmax of a logit −∞ are that, not 0. Fast native numerics take subnormal operands as 0. An
  * intermediate (g² of adamw, x − m of softmax) may overflow where the result would not.
@@ -96,6 +103,12 @@ const optimizer = {
   /** What clipByNorm gave. */
   clipFactor: { shape: one, access: 'read' },
   finite: { shape: one, access: 'read' },
+} as const;
+
+/** What every recurrence takes: rows of unequal length, and rows that start anew within a window. */
+const rows = {
+  lengths: { shape: ['B'], type: 'i32', access: 'read', optional: true },
+  resets: { shape: ['T', 'B'], type: 'i32', access: 'read', optional: true },
 } as const;
 
 export const instructions = {
@@ -277,10 +290,7 @@ export const instructions = {
 
   lstmForward: {
     family: 'lstm',
-    meaning:
-      'An LSTM layer over a sequence, from its projected inputs xGates (gate order i, f, g, o). hidden and cell hold T+1 states: ' +
-      'step t goes from state t to state t+1, or with reverse ≠ 0 from t+1 to t. A step with t ≥ lengths[b] keeps the state and ' +
-      'leaves gates and tanhCell of that row undefined. Absent initial states are zero. lengths are clamped to 0 … T.',
+    meaning: 'An LSTM layer over a sequence, from its projected inputs xGates (gate order i, f, g, o).',
     order:
       'pre = xGates + Σ over k of hidden[k]·weightHh[j][k] (one sum, no blocks). c = fma(i, g, f·c₋₁), tanhCell = tanh(c), ' +
       'hidden = o·tanhCell.',
@@ -289,7 +299,7 @@ export const instructions = {
       weightHh: { shape: ['4 * H', 'H'], access: 'read' },
       h0: { shape: ['B', 'H'], access: 'read', optional: true },
       c0: { shape: ['B', 'H'], access: 'read', optional: true },
-      lengths: { shape: ['B'], type: 'i32', access: 'read', optional: true },
+      ...rows,
       hidden: { shape: ['T + 1', 'B', 'H'], access: 'write' },
       cell: { shape: ['T + 1', 'B', 'H'], access: 'write' },
       /** After the activation. */
@@ -304,12 +314,11 @@ export const instructions = {
     family: 'lstm',
     meaning:
       'The gradient of lstmForward: dGates with respect to xGates, dH0 and dC0 with respect to the initial states, from ' +
-      'dHidden (of each step’s hidden state), dHLast and dCLast (of the final states); absent ones are zero. Where ' +
-      't ≥ lengths[b], dGates and every inspected value are 0 and dHidden is ignored. Inspected on request: total derivatives ' +
+      'dHidden (of each step’s hidden state), dHLast and dCLast (of the final states). Inspected on request: total derivatives ' +
       'with respect to each hidden state, cell and gate value (after the activation).',
     order:
-      'recurrent = Σ over j of dGates[j]·weightHh[j][k] of the step that followed (one sum over i, f, g, o, no blocks), or ' +
-      'dHLast where none did. dh = recurrent + dHidden; dc = fma(dh·o, fma(−tanhCell, tanhCell, 1), dc₊₁·f₊₁); ' +
+      'dh = recurrent + dHidden, with dHLast for recurrent where no step followed; ' +
+      'dc = fma(dh·o, fma(−tanhCell, tanhCell, 1), dc₊₁·f₊₁); ' +
       'values: di = dc·g, df = dc·c₋₁, dg = dc·i, do = dh·tanhCell; dGates = di·fma(−i, i, i), df·fma(−f, f, f), ' +
       'dg·fma(−g, g, 1), do·fma(−o, o, o).',
     operands: {
@@ -320,7 +329,7 @@ export const instructions = {
       gates: { shape: ['T', 'B', '4 * H'], access: 'read' },
       cell: { shape: ['T + 1', 'B', 'H'], access: 'read' },
       tanhCell: { shape: ['T', 'B', 'H'], access: 'read' },
-      lengths: { shape: ['B'], type: 'i32', access: 'read', optional: true },
+      ...rows,
       dGates: { shape: ['T', 'B', '4 * H'], access: 'write', mayReplace: 'gates' },
       dH0: { shape: ['B', 'H'], access: 'write' },
       dC0: { shape: ['B', 'H'], access: 'write' },
@@ -336,11 +345,14 @@ export const instructions = {
   softmaxCrossEntropy: {
     family: 'cross-entropy',
     meaning:
-      'rowLoss[i] = −log softmax(logits[i])[labels[i]] / denominator, and its gradient dLogits. A label equal to −100 is ' +
-      'ignored: loss and gradient 0. Any other label outside 0 … V−1 gives NaN.',
+      'rowLoss[i] = −Σ over j of target[j] · log softmax(logits[i])[j] / denominator, and its gradient dLogits; target is ' +
+      '1 − smoothing at labels[i], plus smoothing / V everywhere. A label equal to −100 is ignored: loss and gradient 0. Any ' +
+      'other label outside 0 … V−1 gives NaN.',
     order:
-      'm = max, e = exp(x − m), s = lanes(V) of e; rowLoss = (log(s) − (x[label] − m)) · w; ' +
-      'dLogits = (e · (1 / s) − [j = label]) · w, with w = 1 / denominator.',
+      'm = max, e = exp(x − m), s = lanes(V) of e, q = x[label] − m; rowLoss = (log(s) − q) · w; ' +
+      'dLogits = (e · (1 / s) − [j = label]) · w, with w = 1 / denominator. Where smoothing ≠ 0, mean = (lanes(V) of x − m) / V, ' +
+      'q = fma(smoothing, mean − (x[label] − m), x[label] − m), ' +
+      'dLogits = ((e · (1 / s) − smoothing / V) − [j = label] · (1 − smoothing)) · w.',
     operands: {
       logits: { shape: ['N', 'V'], access: 'read' },
       labels: { shape: ['N'], type: 'i32', access: 'read' },
@@ -349,6 +361,7 @@ export const instructions = {
       dLogits: { shape: ['N', 'V'], access: 'write', optional: true, mayReplace: 'logits' },
     },
     dims: ['N', 'V'],
+    scalars: ['smoothing'],
     flops: '4 * N * V',
   },
 
@@ -422,6 +435,203 @@ export const instructions = {
     },
     dims: ['P', 'S', 'G'],
     flops: '14 * P',
+  },
+
+  div: { family: 'elementwise', meaning: 'y = a / b, elementwise', operands: binary, dims: n, flops: 'n' },
+  sqrt: { family: 'elementwise', meaning: 'y = √x; NaN below 0', operands: unary, dims: n, flops: 'n' },
+
+  liveSteps: {
+    family: 'sequence',
+    meaning: 'y[t][b] = t < lengths[b] ? 1 : 0',
+    operands: {
+      lengths: { shape: ['B'], type: 'i32', access: 'read' },
+      y: { shape: ['T', 'B'], type: 'i32', access: 'write' },
+    },
+    dims: ['T', 'B'],
+    flops: '0',
+  },
+  selectRows: {
+    family: 'sequence',
+    meaning: 'y[r] = flags[r] ≠ 0 ? a[r] : b[r]; an absent one is 0, and what is not chosen is not read',
+    operands: {
+      flags: { shape: ['R'], type: 'i32', access: 'read' },
+      a: { shape: ['R', 'C'], access: 'read', optional: true },
+      b: { shape: ['R', 'C'], access: 'read', optional: true },
+      y: { shape: ['R', 'C'], access: 'write', mayReplace: 'a' },
+    },
+    dims: ['R', 'C'],
+    flops: '0',
+  },
+  maxSteps: {
+    family: 'sequence',
+    meaning:
+      'y[b] = max over t < lengths[b] of x[t][b], column by column, the first of equal ones; NaN if one is NaN, 0 if there is ' +
+      'no step',
+    operands: {
+      x: { shape: ['T', 'B', 'C'], access: 'read' },
+      lengths: { shape: ['B'], type: 'i32', access: 'read', optional: true },
+      y: { shape: ['B', 'C'], access: 'write' },
+    },
+    dims: ['T', 'B', 'C'],
+    flops: 'T * B * C',
+  },
+  maxStepsBackward: {
+    family: 'sequence',
+    meaning: 'dx[t][b][c] = dy[b][c] at the first t < lengths[b] where x[t][b][c] = y[b][c], else 0',
+    operands: {
+      x: { shape: ['T', 'B', 'C'], access: 'read' },
+      lengths: { shape: ['B'], type: 'i32', access: 'read', optional: true },
+      y: { shape: ['B', 'C'], access: 'read' },
+      dy: { shape: ['B', 'C'], access: 'read' },
+      dx: { shape: ['T', 'B', 'C'], access: 'write' },
+    },
+    dims: ['T', 'B', 'C'],
+    flops: 'T * B * C',
+  },
+
+  rnnForward: {
+    family: 'rnn',
+    meaning:
+      'A vanilla recurrent layer over a sequence, from its projected inputs xGates: tanh, or with relu ≠ 0 max(·, 0).',
+    order: 'hidden = f(xGates + Σ over k of hidden[k]·weightHh[j][k]) (one sum, no blocks).',
+    operands: {
+      xGates: { shape: ['T', 'B', 'H'], access: 'read' },
+      weightHh: { shape: ['H', 'H'], access: 'read' },
+      h0: { shape: ['B', 'H'], access: 'read', optional: true },
+      ...rows,
+      hidden: { shape: ['T + 1', 'B', 'H'], access: 'write' },
+    },
+    dims: ['T', 'B', 'H', 'reverse', 'relu'],
+    flops: '2 * T * B * H * H',
+    workspace: 'H * (H + 16) + (B + 4) * (2 * H + 64)',
+  },
+  rnnBackward: {
+    family: 'rnn',
+    meaning:
+      'The gradient of rnnForward: dGates with respect to xGates and dH0 with respect to the initial state, from dHidden (of ' +
+      'each step’s hidden state) and dHLast (of the final state). Inspected on request: total derivatives with respect to ' +
+      'each hidden state.',
+    order:
+      'dh = recurrent + dHidden, with dHLast for recurrent where no step followed; dGates = dh·fma(−h, h, 1), or h > 0 ? dh : 0.',
+    operands: {
+      dHidden: { shape: ['T', 'B', 'H'], access: 'read', optional: true },
+      dHLast: { shape: ['B', 'H'], access: 'read', optional: true },
+      weightHh: { shape: ['H', 'H'], access: 'read' },
+      hidden: { shape: ['T + 1', 'B', 'H'], access: 'read' },
+      ...rows,
+      dGates: { shape: ['T', 'B', 'H'], access: 'write', mayReplace: 'dHidden' },
+      dH0: { shape: ['B', 'H'], access: 'write' },
+      dHiddenTotal: { shape: ['T', 'B', 'H'], access: 'write', optional: true },
+    },
+    dims: ['T', 'B', 'H', 'reverse', 'relu'],
+    flops: '2 * T * B * H * H',
+    workspace: 'H * (H + 16) + (B + 4) * (2 * H + 64)',
+  },
+
+  gruForward: {
+    family: 'gru',
+    meaning:
+      'A GRU layer over a sequence, from its projected inputs xGates (gate order r, z, n). The reset gate acts on the recurrent ' +
+      'part of the candidate, recurrentN, which is kept.',
+    order:
+      'q = Σ over k of hidden[k]·weightHh[j][k] (one sum, no blocks) + biasHh. r, z = σ(xGates + q); recurrentN = q of n; ' +
+      'n = tanh(fma(r, recurrentN, xGates)); hidden = fma(z, h₋₁ − n, n).',
+    operands: {
+      xGates: { shape: ['T', 'B', '3 * H'], access: 'read' },
+      weightHh: { shape: ['3 * H', 'H'], access: 'read' },
+      biasHh: { shape: ['3 * H'], access: 'read', optional: true },
+      h0: { shape: ['B', 'H'], access: 'read', optional: true },
+      ...rows,
+      hidden: { shape: ['T + 1', 'B', 'H'], access: 'write' },
+      /** After the activation. */
+      gates: { shape: ['T', 'B', '3 * H'], access: 'write', mayReplace: 'xGates' },
+      recurrentN: { shape: ['T', 'B', 'H'], access: 'write' },
+    },
+    dims: ['T', 'B', 'H', 'reverse'],
+    flops: '6 * T * B * H * H',
+    workspace: '3 * H * (H + 16) + (B + 4) * (4 * H + 64)',
+  },
+  gruBackward: {
+    family: 'gru',
+    meaning:
+      'The gradient of gruForward: dGates with respect to xGates, dRecurrent with respect to weightHh · h₋₁ + biasHh, dH0 with ' +
+      'respect to the initial state, from dHidden (of each step’s hidden state) and dHLast (of the final state). Inspected on ' +
+      'request: total derivatives with respect to each hidden state and gate value (after the activation).',
+    order:
+      'dh = (recurrent + z₊₁·dh₊₁) + dHidden, with dHLast for the bracket where no step followed; values: dz = dh·(h₋₁ − n), ' +
+      'dn = fma(−z, dh, dh), dr = pn·recurrentN; dGates = pr = dr·fma(−r, r, r), pz = dz·fma(−z, z, z), pn = dn·fma(−n, n, 1); ' +
+      'dRecurrent = pr, pz, pn·r.',
+    operands: {
+      dHidden: { shape: ['T', 'B', 'H'], access: 'read', optional: true },
+      dHLast: { shape: ['B', 'H'], access: 'read', optional: true },
+      weightHh: { shape: ['3 * H', 'H'], access: 'read' },
+      gates: { shape: ['T', 'B', '3 * H'], access: 'read' },
+      recurrentN: { shape: ['T', 'B', 'H'], access: 'read' },
+      hidden: { shape: ['T + 1', 'B', 'H'], access: 'read' },
+      ...rows,
+      dGates: { shape: ['T', 'B', '3 * H'], access: 'write', mayReplace: 'gates' },
+      dRecurrent: { shape: ['T', 'B', '3 * H'], access: 'write' },
+      dH0: { shape: ['B', 'H'], access: 'write' },
+      dHiddenTotal: { shape: ['T', 'B', 'H'], access: 'write', optional: true },
+      dGateValues: { shape: ['T', 'B', '3 * H'], access: 'write', optional: true },
+    },
+    dims: ['T', 'B', 'H', 'reverse'],
+    flops: '6 * T * B * H * H',
+    workspace: '3 * H * (H + 16) + (B + 4) * (4 * H + 64)',
+  },
+
+  projectedLstmForward: {
+    family: 'projected-lstm',
+    meaning:
+      'An LSTM layer whose hidden state is projected to P elements, from its projected inputs xGates (gate order i, f, g, o). ' +
+      'unprojected, o·tanhCell, is 0 where t ≥ lengths[b].',
+    order:
+      'as lstmForward up to unprojected = o·tanhCell; hidden[p] = Σ over k of unprojected[k]·weightHr[p][k] (no blocks).',
+    operands: {
+      xGates: { shape: ['T', 'B', '4 * H'], access: 'read' },
+      weightHh: { shape: ['4 * H', 'P'], access: 'read' },
+      weightHr: { shape: ['P', 'H'], access: 'read' },
+      h0: { shape: ['B', 'P'], access: 'read', optional: true },
+      c0: { shape: ['B', 'H'], access: 'read', optional: true },
+      ...rows,
+      hidden: { shape: ['T + 1', 'B', 'P'], access: 'write' },
+      cell: { shape: ['T + 1', 'B', 'H'], access: 'write' },
+      /** After the activation. */
+      gates: { shape: ['T', 'B', '4 * H'], access: 'write', mayReplace: 'xGates' },
+      tanhCell: { shape: ['T', 'B', 'H'], access: 'write' },
+      unprojected: { shape: ['T', 'B', 'H'], access: 'write' },
+    },
+    dims: ['T', 'B', 'H', 'P', 'reverse'],
+    flops: '10 * T * B * H * P',
+    workspace: '5 * (H + 16) * (P + 16) + (B + 4) * (4 * H + P + 64)',
+  },
+  projectedLstmBackward: {
+    family: 'projected-lstm',
+    meaning:
+      'The gradient of projectedLstmForward, as lstmBackward is of lstmForward; dHiddenTotal, the total derivative with respect to ' +
+      'each hidden state, is what the gradient of weightHr is made of.',
+    order:
+      'dHiddenTotal as dh of lstmBackward; its dh = Σ over p of dHiddenTotal[p]·weightHr[p][k] (no blocks); then the same.',
+    operands: {
+      dHidden: { shape: ['T', 'B', 'P'], access: 'read', optional: true },
+      dHLast: { shape: ['B', 'P'], access: 'read', optional: true },
+      dCLast: { shape: ['B', 'H'], access: 'read', optional: true },
+      weightHh: { shape: ['4 * H', 'P'], access: 'read' },
+      weightHr: { shape: ['P', 'H'], access: 'read' },
+      gates: { shape: ['T', 'B', '4 * H'], access: 'read' },
+      cell: { shape: ['T + 1', 'B', 'H'], access: 'read' },
+      tanhCell: { shape: ['T', 'B', 'H'], access: 'read' },
+      ...rows,
+      dGates: { shape: ['T', 'B', '4 * H'], access: 'write', mayReplace: 'gates' },
+      dH0: { shape: ['B', 'P'], access: 'write' },
+      dC0: { shape: ['B', 'H'], access: 'write' },
+      dHiddenTotal: { shape: ['T', 'B', 'P'], access: 'write' },
+      dCellTotal: { shape: ['T', 'B', 'H'], access: 'write', optional: true },
+      dGateValues: { shape: ['T', 'B', '4 * H'], access: 'write', optional: true },
+    },
+    dims: ['T', 'B', 'H', 'P', 'reverse'],
+    flops: '10 * T * B * H * P',
+    workspace: '5 * (H + 16) * (P + 16) + (B + 4) * (4 * H + P + 64)',
   },
 } as const satisfies Record<string, InstructionSpec>;
 

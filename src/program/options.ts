@@ -29,6 +29,10 @@ export const atLeast = (bound: number): Rule => ({
   accepts: (value) => isNumber(value) && value >= bound && Number.isFinite(value),
 });
 
+export const finite: Rule = { expected: 'a finite number', accepts: (value) => Number.isFinite(value) };
+
+export const yesOrNo: Rule = { expected: 'true or false', accepts: (value) => typeof value === 'boolean' };
+
 /** From 0 to below 1. */
 export const fraction: Rule = {
   expected: 'a number from 0 to below 1',

@@ -1,7 +1,7 @@
 /** Evaluation: the mean loss over batches, with no gradient, no dropout and no change of the model. */
 
 import type { Result } from '../backends/executor.js';
-import type { Model } from './model.js';
+import { type Model, shapeKey } from './model.js';
 import type { Batch } from './trainer.js';
 
 export interface Evaluation {
@@ -26,7 +26,7 @@ export async function evaluate(
   for await (const batch of batches) {
     if (signal?.aborted) break;
     const state = await model.state('evaluation state', batch.batch);
-    const program = model.programs.get(`evaluate ${batch.time} × ${batch.batch}`, (graph) => {
+    const program = model.programs.get(`evaluate ${shapeKey(batch)}`, (graph) => {
       const { loss, next } = model.network.loss(graph, batch, state, model.scalar(graph, 'lossDenominator'), {});
       graph.output('loss', loss);
       for (const [index, variable] of state.variables.entries()) {

@@ -36,16 +36,28 @@ export class NonFiniteError extends Error {
   }
 }
 
-const GATES = ['input_gate', 'forget_gate', 'candidate', 'output_gate'];
+const GATES: Readonly<Record<string, readonly string[]>> = {
+  '4 * H': ['input_gate', 'forget_gate', 'candidate', 'output_gate'],
+  '3 * H': ['reset_gate', 'update_gate', 'candidate'],
+};
 
-const AXES: Readonly<Record<string, string>> = { T: 't', B: 'b', H: 'unit', N: 'row', V: 'class', C: 'column' };
+const AXES: Readonly<Record<string, string>> = {
+  T: 't',
+  B: 'b',
+  H: 'unit',
+  P: 'unit',
+  N: 'row',
+  V: 'class',
+  C: 'column',
+};
 const MATRIX_AXES: Readonly<Record<string, string>> = { M: 'row', N: 'column' };
 
 /** What an index along an axis of an operand means. */
 function nameIndex(axis: string, index: number, { instruction, dims }: PlannedCall): string {
-  if (axis === '4 * H') {
+  const gates = GATES[axis];
+  if (gates !== undefined) {
     const H = dims.H as number;
-    return `${GATES[Math.floor(index / H)]}, unit ${index % H}`;
+    return `${gates[Math.floor(index / H)]}, unit ${index % H}`;
   }
   if (axis === 'T + 1') return `state ${index}`;
   const names = instruction.startsWith('matmul') ? MATRIX_AXES : AXES;
@@ -67,13 +79,13 @@ function positionOf(operand: OperandSpec, call: PlannedCall, index: number): str
 function resultsOf({ instruction, operands, dims }: PlannedCall): [name: string, operand: OperandSpec][] {
   const results = Object.entries(specOf(instruction).operands).filter(([name, operand]) => {
     if (operands[name] === undefined || operand.access === 'read' || operand.type === 'i32') return false;
-    // Gates of padded steps are undefined.
-    if (instruction === 'lstmForward' && operands.lengths !== undefined && !operand.shape.includes('T + 1'))
-      return false;
+    // What a recurrence leaves at padded steps is undefined, but for its states.
+    const isRecurrence = dims.reverse !== undefined && instruction.endsWith('Forward');
+    if (isRecurrence && operands.lengths !== undefined && !operand.shape.includes('T + 1')) return false;
     // A result with gaps is part of a larger tensor; what it holds was made by a call that has been looked at.
     return extent(operand, dims) === sizeOf(operand.shape.map((size) => evaluate(size, dims)));
   });
-  const isGates = ([, { shape }]: [string, OperandSpec]): number => Number(shape.includes('4 * H'));
+  const isGates = ([, { shape }]: [string, OperandSpec]): number => Number(shape.some((size) => size in GATES));
   return results.sort((a, b) => isGates(b) - isGates(a));
 }
 
@@ -81,7 +93,8 @@ function resultsOf({ instruction, operands, dims }: PlannedCall): [name: string,
 function firstNonFinite(values: Result, operand: OperandSpec, { instruction, dims }: PlannedCall): number {
   const isBad = (value: number): boolean => !Number.isFinite(value);
   const first = values.findIndex(isBad);
-  const fromTheEnd = (instruction === 'lstmBackward') !== (dims.reverse === 1);
+  const fromTheEnd = instruction.endsWith('Backward') !== (dims.reverse === 1);
+  if (dims.reverse === undefined) return first;
   if (first < 0 || !fromTheEnd || !operand.shape[0]?.startsWith('T')) return first;
   const step = values.length / evaluate(operand.shape[0], dims);
   const start = Math.floor(values.findLastIndex(isBad) / step) * step;

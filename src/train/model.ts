@@ -4,32 +4,46 @@ import type { Backend } from '../backends/executor.js';
 import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Mode } from '../nn/mode.js';
-import type { Parameters } from '../nn/parameters.js';
-import { full, slice } from '../ops/copy.js';
-import { normal, uniform } from '../ops/random.js';
+import { initialValue, type Parameters } from '../nn/parameters.js';
+import { slice } from '../ops/copy.js';
 import { randomWords, type ScalarSlot, scalarSlots } from '../program/scalars.js';
 import { Arena, type Variable } from '../program/variable.js';
 import { ProgramCache } from './program-cache.js';
 
-/** Steps and rows of a batch. */
+/** What a batch is traced for: its steps and rows, how much state it carries on, and which of the optional inputs it has. */
 export interface BatchShape {
+  /** Steps, T: the window that gradients flow through, k₂ of truncated backpropagation. */
   readonly time: number;
+  /** Rows, B. */
   readonly batch: number;
+  /** k₁: the next batch begins so many steps after this one, so it goes on from the state after them. All steps when absent. */
+  readonly carry?: number | undefined;
+  /** Whether there is an input `lengths` [B]: the steps of each row. */
+  readonly lengths?: boolean | undefined;
+  /** Whether there is an input `resets` [T, B]: not 0 where a row starts anew. */
+  readonly resets?: boolean | undefined;
 }
+
+/** Programs are traced once for each of these. */
+export const shapeKey = ({ time, batch, carry = time, lengths = false, resets = false }: BatchShape): string =>
+  `${time} × ${batch}, carry ${carry}${lengths ? ', lengths' : ''}${resets ? ', resets' : ''}`;
 
 /** A model that can be trained: what it is made of, and how its loss is traced. */
 export interface Network {
   readonly parameters: Parameters;
   /** Variables for the state that `batch` rows carry from one batch to the next; none where nothing is carried. */
   stateArena(name: string, batch: number): Arena;
-  /** Traces the loss [1], the sum over labels divided by `denominator` [1], and the new values of the state's variables. */
+  /**
+   * Traces the loss [1], the sum over labels divided by `denominator` [1], and the new values of the state's variables. A `penalty` [1] is
+   * minimised with the loss, but not part of what is reported.
+   */
   loss(
     graph: Graph,
     shape: BatchShape,
     state: Arena,
     denominator: Tensor,
     mode: Mode,
-  ): { loss: Tensor; next: readonly Tensor[] };
+  ): { loss: Tensor; next: readonly Tensor[]; penalty?: Tensor | undefined };
 }
 
 /** Random streams from here on are those of initial values; those below belong to dropouts. */
@@ -63,14 +77,7 @@ export class Model<N extends Network = Network> {
     const program = this.programs.get('initialise', (graph) => {
       const random = graph.read(this.random);
       for (const [index, [variable, initializer]] of [...this.network.parameters.initializers].entries()) {
-        const { shape } = variable;
-        const stream = INITIAL_STREAM + index;
-        const value =
-          initializer.kind === 'uniform'
-            ? uniform(graph, shape, [initializer.low, initializer.high], random, stream)
-            : initializer.kind === 'normal'
-              ? normal(graph, shape, initializer.mean, initializer.deviation, random, stream)
-              : full(graph, shape, initializer.value);
+        const value = initialValue(graph, variable.shape, initializer, random, INITIAL_STREAM + index);
         graph.assign(variable, value);
       }
     });

@@ -12,7 +12,7 @@ import type { SegmentTable } from '../optim/groups.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import type { Program } from '../program/program.js';
 import { Arena } from '../program/variable.js';
-import type { BatchShape, Model } from './model.js';
+import { type BatchShape, type Model, shapeKey } from './model.js';
 import { ProgramCache } from './program-cache.js';
 
 /** The state that batches carry: what a step starts from, and what it would leave. */
@@ -69,29 +69,29 @@ export class StepPrograms {
   }
 
   /** Loss and gradients of one micro-batch. The first writes the gradient arena, later ones add to it. */
-  accumulate({ time, batch }: BatchShape, turn: Turn, { current, next }: CarriedState): Program {
+  accumulate(shape: BatchShape, turn: Turn, { current, next }: CarriedState): Program {
     const { network } = this.#model;
-    return this.#cache.get(`accumulate ${time} × ${batch}, ${turn}`, (graph) => {
+    return this.#cache.get(`accumulate ${shapeKey(shape)}, ${turn}`, (graph) => {
       const state = turn === 'first' ? current : next;
       const mode = { random: graph.read(this.#model.random) };
       const denominator = this.#model.scalar(graph, 'lossDenominator');
-      const { loss, next: nextState } = network.loss(graph, { time, batch }, state, denominator, mode);
+      const { loss, next: nextState, penalty } = network.loss(graph, shape, state, denominator, mode);
       graph.output('loss', loss);
       for (const [index, variable] of next.variables.entries()) {
         const value = nextState[index];
         if (value !== undefined) graph.assign(variable, value);
       }
-      this.#assignGradients(graph, loss, turn);
+      this.#assignGradients(graph, penalty === undefined ? [loss] : [loss, penalty], turn);
     });
   }
 
-  #assignGradients(graph: Graph, loss: Tensor, turn: Turn): void {
+  #assignGradients(graph: Graph, objective: readonly Tensor[], turn: Turn): void {
     const { variables } = this.#model.network.parameters.arena;
     const trained = variables.filter(({ name }) => !this.#table.frozen.has(name));
     const targets = new Map(trained.map((variable) => [graph.read(variable), this.gradients.get(variable.name)]));
     const onto =
       turn === 'first' ? new Map() : new Map([...targets].map(([tensor, gradient]) => [tensor, graph.read(gradient)]));
-    const from = new Map([[loss, full(graph, [1], 1)]]);
+    const from = new Map(objective.map((tensor) => [tensor, full(graph, [1], 1)]));
     const gradients = differentiate(graph, { from, to: targets.keys(), onto });
     for (const [tensor, variable] of targets) {
       const gradient = gradients.get(tensor);

@@ -157,12 +157,14 @@ for (const [title, change, message] of refusals) {
 }
 
 for (const [change, message] of [
-  [{ model_type: 'gru' }, /model\.json.*model_type.*"gru"/],
+  [{ model_type: 'gtu' }, /model\.json.*model_type.*"lstm", "gru" or "rnn".*"gtu"/],
   [{ hidden_size: 0 }, /model\.json.*`hidden_size`.*0/],
   [{ num_layers: 1e9 }, /model\.json.*`num_layers`/],
   [{ hiddensize: 3 }, /model\.json.*`hidden_size`.*`hiddensize`/],
   [{ batch_first: false }, /model\.json.*`batch_first`/],
-  [{ proj_size: 3 }, /model\.json.*`proj_size`/],
+  [{ proj_size: 5 }, /model\.json.*`proj_size`.*0 to 4.*5/],
+  [{ model_type: 'gru', proj_size: 3 }, /model\.json.*`proj_size`/],
+  [{ nonlinearity: 'relu' }, /model\.json.*`nonlinearity`.*"relu"/],
 ] as const) {
   test(`a configuration with ${JSON.stringify(change)} is refused by name`, async (t) => {
     const { code, stderr } = await grad(t, ['--backend', 'reference'], undefined, { ...config, ...change });

@@ -1,4 +1,4 @@
-import { caseOf } from '../support/case.js';
+import { type Case, caseOf } from '../support/case.js';
 import { conforms } from '../support/conform.js';
 import type { Random } from '../support/random.js';
 
@@ -10,15 +10,19 @@ const vocabularies = [1, 2, 3, 15, 16, 17, 31, 32, 33, 65, 67, 257, 1025, 4097];
 const label = (V: number) => (random: Random) => random.integer(0, V - 1);
 const name = 'softmaxCrossEntropy';
 
+type Options = Omit<NonNullable<Parameters<typeof caseOf<typeof name>>[2]>, 'scalars'>;
+const plain = (_: typeof name, dims: { N: number; V: number }, options: Options = {}): Case =>
+  caseOf(name, dims, { ...options, scalars: { smoothing: 0 } });
+
 conforms(name, [
   ...vocabularies.flatMap((V) =>
     [1, 5].flatMap((N) => [
-      caseOf(name, { N, V }, { fillings: { labels: label(V), denominator: [N] } }),
-      caseOf(name, { N, V }, { absent: ['dLogits'], fillings: { labels: label(V), denominator: [N] } }),
+      plain(name, { N, V }, { fillings: { labels: label(V), denominator: [N] } }),
+      plain(name, { N, V }, { absent: ['dLogits'], fillings: { labels: label(V), denominator: [N] } }),
     ]),
   ),
   ...[3, 17, 33].map((V) =>
-    caseOf(
+    plain(
       name,
       { N: 12, V },
       {
@@ -28,7 +32,7 @@ conforms(name, [
     ),
   ),
   ...[17, 33].map((V) =>
-    caseOf(
+    plain(
       name,
       { N: 6, V },
       {
@@ -38,7 +42,7 @@ conforms(name, [
     ),
   ),
   ...[16, 33].map((V) =>
-    caseOf(
+    plain(
       name,
       { N: 6, V },
       {
@@ -47,7 +51,7 @@ conforms(name, [
       },
     ),
   ),
-  caseOf(
+  plain(
     name,
     { N: 3, V: 19 },
     {
@@ -60,7 +64,7 @@ conforms(name, [
     },
   ),
   ...[nan, inf].map((value) =>
-    caseOf(
+    plain(
       name,
       { N: 3, V: 19 },
       {
@@ -69,17 +73,17 @@ conforms(name, [
       },
     ),
   ),
-  caseOf(
+  plain(
     name,
     { N: 2, V: 21 },
     { fillings: { labels: [2], denominator: [2], logits: [-inf] }, note: 'nothing but −Infinity' },
   ),
-  caseOf(
+  plain(
     name,
     { N: 2, V: 21 },
     { fillings: { labels: [2], denominator: [2], logits: [3e38] }, note: 'equal huge logits' },
   ),
-  caseOf(
+  plain(
     name,
     { N: 2, V: 21 },
     {
@@ -87,7 +91,25 @@ conforms(name, [
       note: 'logits whose difference overflows, not that of the label',
     },
   ),
-  caseOf(name, { N: 3, V: 5 }, { fillings: { labels: [2, -100], denominator: [0] }, note: 'a denominator of 0' }),
-  caseOf(name, { N: 0, V: 5 }, { fillings: { denominator: [1] } }),
-  caseOf(name, { N: 3, V: 0 }, { fillings: { labels: [0, -100, -1], denominator: [1] } }),
+  plain(name, { N: 3, V: 5 }, { fillings: { labels: [2, -100], denominator: [0] }, note: 'a denominator of 0' }),
+  plain(name, { N: 0, V: 5 }, { fillings: { denominator: [1] } }),
+  plain(name, { N: 3, V: 0 }, { fillings: { labels: [0, -100, -1], denominator: [1] } }),
+  ...vocabularies.flatMap((V) =>
+    [0.1, 0.5, 1].map((smoothing) =>
+      caseOf(
+        name,
+        { N: 5, V },
+        { scalars: { smoothing }, fillings: { labels: label(V), denominator: [5] }, note: `smoothing ${smoothing}` },
+      ),
+    ),
+  ),
+  caseOf(
+    name,
+    { N: 6, V: 19 },
+    {
+      scalars: { smoothing: 0.1 },
+      fillings: { labels: [0, -100, 18, 19, -1, 1], denominator: [7], logits: (random) => 40 * random.value() },
+      note: 'smoothing, ignored rows and labels that are none, large logits',
+    },
+  ),
 ]);

@@ -4,7 +4,7 @@ import { lengths, specials, tameSpecials } from '../support/sizes.js';
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
-for (const instruction of ['add', 'mul'] as const) {
+for (const instruction of ['add', 'mul', 'div'] as const) {
   conforms(instruction, [
     ...lengths.map((n) => caseOf(instruction, { n })),
     caseOf(
@@ -24,6 +24,11 @@ conforms('scale', [
       { scalars: { factor }, fillings: { x: specials }, note: `specials · ${Object.is(factor, -0) ? '-0' : factor}` },
     ),
   ),
+]);
+
+conforms('sqrt', [
+  ...lengths.map((n) => caseOf('sqrt', { n }, { fillings: { x: (random) => 10 * random.uniform() } })),
+  caseOf('sqrt', { n: 39 }, { fillings: { x: specials }, note: 'special values' }),
 ]);
 
 conforms('scaleBy', [

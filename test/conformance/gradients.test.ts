@@ -63,22 +63,28 @@ const embedding: GradientCheck = {
 
 const logitDims = { N: 5, V: 7 };
 const labelled = { labels: ints(3, -100, 0, 6, 3), denominator: ints(4) };
-const crossEntropy: GradientCheck = {
-  title: 'softmaxCrossEntropy',
+const crossEntropy = (smoothing: number): GradientCheck => ({
+  title: `softmaxCrossEntropy, smoothing ${smoothing}`,
   inputs: { logits: array(35, 'logits').map((value) => 3 * value) },
   wrt: ['logits'],
   cotangents: { rowLoss: new Float64Array(5).fill(1) }, // dLogits is the gradient of the sum of the losses
   value: ({ logits = empty }) =>
-    run64({ instruction: 'softmaxCrossEntropy', dims: logitDims, inputs: { logits, ...labelled } }),
+    run64({
+      instruction: 'softmaxCrossEntropy',
+      dims: logitDims,
+      scalars: { smoothing },
+      inputs: { logits, ...labelled },
+    }),
   gradient: async ({ logits = empty }) => {
     const outputs = await run64({
       instruction: 'softmaxCrossEntropy',
       dims: logitDims,
+      scalars: { smoothing },
       inputs: { logits, ...labelled },
     });
     return { logits: output(outputs, 'dLogits') };
   },
-};
+});
 
 const checks: readonly GradientCheck[] = [
   elementwise('sigmoid', 'sigmoidBackward'),
@@ -87,7 +93,8 @@ const checks: readonly GradientCheck[] = [
   selfAdjoint('maskSteps', { T: 4, B: 3, C: 5 }, { lengths: ints(2, 0, 9) }),
   selfAdjoint('dropout', { n: 37, stream: 3 }, { random: ints(1, 2, 3) }, { rate: 0.5, keepScale: 2 }),
   embedding,
-  crossEntropy,
+  crossEntropy(0),
+  crossEntropy(0.25),
 ];
 
 for (const check of checks) {

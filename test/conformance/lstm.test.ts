@@ -1,58 +1,29 @@
-import { type Case, caseOf, type Filling } from '../support/case.js';
+import { type Case, caseOf } from '../support/case.js';
 import { conforms } from '../support/conform.js';
-import type { Random } from '../support/random.js';
+import {
+  gateValue,
+  isBehindTheEnd,
+  lengthsFor,
+  resets,
+  sizes,
+  tanhValue,
+  undefinedBehindTheEnd,
+  weight,
+} from '../support/recurrence.js';
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
-
-/** H around vectors of 16 and tiles of gates; T and B from one step of one example on. */
-const sizes: readonly (readonly [T: number, B: number, H: number])[] = [
-  ...([1, 3, 16, 17, 33, 65, 130] as const).map((H) => [3, 2, H] as const),
-  ...([1, 3, 16, 17, 33] as const).map((H) => [1, 1, H] as const),
-  ...([
-    [5, 1, 15],
-    [4, 3, 31],
-    [3, 4, 64],
-    [2, 5, 20],
-    [3, 7, 19],
-    [4, 16, 8],
-    [2, 17, 33],
-    [2, 33, 16],
-    [0, 3, 5],
-  ] as const),
-  ...([
-    [3, 0, 5],
-    [3, 2, 0],
-    [40, 3, 12],
-  ] as const),
-];
-
-/** Within the sequence, none, all, beyond the end, before the start. */
-const lengthsFor = (T: number): readonly number[] => [1, 0, T, T + 3, -2, 2 ** 31 - 1, -(2 ** 31), 2];
-const weight: Filling = (random) => random.value() / 4;
-
-const clamped = (lengths: readonly number[], T: number, b: number): number =>
-  Math.min(Math.max(lengths[b % lengths.length] as number, 0), T);
-
-/** Gates and tanhCell of a step behind the end are left undefined. */
-const behindTheEnd =
-  (T: number, B: number, H: number) =>
-  (operand: string, index: number): boolean => {
-    if (operand !== 'gates' && operand !== 'tanhCell') return false;
-    const width = operand === 'gates' ? 4 * H : H;
-    const [t, b] = [Math.floor(index / (B * width)), Math.floor(index / width) % B];
-    return t >= clamped(lengthsFor(T), T, b);
-  };
 
 const forward = (T: number, B: number, H: number): Case[] =>
   [0, 1].flatMap((reverse) => {
     const dims = { T, B, H, reverse };
-    const ended = { fillings: { weightHh: weight, lengths: lengthsFor(T) }, isUndefined: behindTheEnd(T, B, H) };
-    const fillings = { weightHh: weight };
+    const fillings = { weightHh: weight, lengths: lengthsFor(T), resets };
+    const ended = { fillings, isUndefined: undefinedBehindTheEnd(T, B, { gates: 4 * H, tanhCell: H }) };
     return [
-      caseOf('lstmForward', dims, { absent: ['h0', 'c0', 'lengths'], fillings }),
+      caseOf('lstmForward', dims, { absent: ['h0', 'c0', 'lengths', 'resets'], fillings }),
+      caseOf('lstmForward', dims, { absent: ['lengths', 'resets'], fillings }),
+      caseOf('lstmForward', dims, { absent: ['c0', 'resets'], ...ended }),
+      caseOf('lstmForward', dims, { absent: ['h0', 'resets'], ...ended }),
       caseOf('lstmForward', dims, { absent: ['lengths'], fillings }),
-      caseOf('lstmForward', dims, { absent: ['c0'], ...ended }),
-      caseOf('lstmForward', dims, { absent: ['h0'], ...ended }),
       caseOf('lstmForward', dims, ended),
     ];
   });
@@ -64,7 +35,7 @@ const forwardEdges: Case[] = [
     { T: 3, B: 2, H: 17, reverse: 0 },
     {
       fillings: { xGates: [inf, -inf, 1e30, -1e30, 90, -90, 0], weightHh: weight },
-      absent: ['lengths'],
+      absent: ['lengths', 'resets'],
       note: 'saturated gates',
     },
   ),
@@ -74,38 +45,49 @@ const forwardEdges: Case[] = [
       { T: 3, B: 5, H: 17, reverse: 0 },
       {
         fillings: { weightHh: weight, h0: (random, index) => (index === 2 * 17 + 3 ? value : random.value()) },
-        absent: ['lengths'],
+        absent: ['lengths', 'resets'],
         note: `h0 of one example has ${value}`,
       },
     ),
+  ),
+  caseOf(
+    'lstmForward',
+    { T: 3, B: 5, H: 17, reverse: 0 },
+    {
+      fillings: { weightHh: weight, h0: [nan], c0: [nan], resets: [1, 1, 1, 1, 1, 0, 0, 0, 0, 0] },
+      absent: ['lengths'],
+      note: 'NaN does not pass a reset',
+    },
   ),
 ];
 
 conforms('lstmForward', [...sizes.flatMap((size) => forward(...size)), ...forwardEdges]);
 
-const gate = (random: Random): number => random.uniform();
-const saved = { weightHh: weight, gates: gate, tanhCell: (random: Random) => 2 * random.uniform() - 1 };
+const saved = { weightHh: weight, gates: gateValue, tanhCell: tanhValue };
 const gradients = ['dHidden', 'dHLast', 'dCLast'] as const;
 const inspected = ['dHiddenTotal', 'dCellTotal', 'dGateValues'] as const;
 
 const backward = (T: number, B: number, H: number): Case[] =>
   [0, 1].flatMap((reverse) => {
     const dims = { T, B, H, reverse };
-    const ended = { ...saved, lengths: lengthsFor(T) };
+    const fillings = { ...saved, lengths: lengthsFor(T), resets };
     return [
-      caseOf('lstmBackward', dims, { absent: ['lengths', ...inspected], fillings: saved }),
-      caseOf('lstmBackward', dims, { absent: ['lengths', 'dHLast', 'dCLast'], fillings: saved }),
-      caseOf('lstmBackward', dims, { fillings: ended }),
-      caseOf('lstmBackward', dims, { absent: ['dHidden', 'dGateValues'], fillings: ended }),
-      caseOf('lstmBackward', dims, { absent: ['dHiddenTotal', 'dCellTotal'], fillings: ended }),
+      caseOf('lstmBackward', dims, { absent: ['lengths', 'resets', ...inspected], fillings }),
+      caseOf('lstmBackward', dims, { absent: ['lengths', 'resets', 'dHLast', 'dCLast'], fillings }),
+      caseOf('lstmBackward', dims, { absent: ['resets'], fillings }),
+      caseOf('lstmBackward', dims, { absent: ['resets', 'dHidden', 'dGateValues'], fillings }),
+      caseOf('lstmBackward', dims, { absent: ['lengths', 'dHiddenTotal', 'dCellTotal'], fillings }),
+      caseOf('lstmBackward', dims, { fillings }),
     ];
   });
+
+const ends = [3, 1, 2];
 
 const backwardEdges: Case[] = [
   caseOf(
     'lstmBackward',
     { T: 2, B: 2, H: 5, reverse: 0 },
-    { absent: [...gradients, 'lengths'], fillings: saved, note: 'no gradient' },
+    { absent: [...gradients, 'lengths', 'resets'], fillings: saved, note: 'no gradient' },
   ),
   caseOf(
     'lstmBackward',
@@ -113,11 +95,12 @@ const backwardEdges: Case[] = [
     {
       fillings: {
         ...saved,
-        lengths: [3, 1, 2],
-        gates: (random, index) => (isBehindTheEnd(index, 4) ? nan : random.uniform()),
-        tanhCell: (random, index) => (isBehindTheEnd(index, 1) ? nan : random.value() / 2),
-        dHidden: (random, index) => (isBehindTheEnd(index, 1) ? nan : random.value()),
+        lengths: ends,
+        gates: (random, index) => (isBehindTheEnd(ends, 3, 4 * 17, index) ? nan : random.uniform()),
+        tanhCell: (random, index) => (isBehindTheEnd(ends, 3, 17, index) ? nan : random.value() / 2),
+        dHidden: (random, index) => (isBehindTheEnd(ends, 3, 17, index) ? nan : random.value()),
       },
+      absent: ['resets'],
       note: 'NaN behind the end is not read',
     },
   ),
@@ -126,16 +109,10 @@ const backwardEdges: Case[] = [
     { T: 3, B: 5, H: 17, reverse: 0 },
     {
       fillings: { ...saved, dHLast: (random, index) => (index === 2 * 17 + 3 ? nan : random.value()) },
-      absent: ['lengths'],
+      absent: ['lengths', 'resets'],
       note: 'dHLast of one example has NaN',
     },
   ),
 ];
-
-/** Of T=3, B=3, H=17 and lengths 3, 1, 2. */
-function isBehindTheEnd(index: number, rows: number): boolean {
-  const width = rows * 17;
-  return Math.floor(index / (3 * width)) >= ([3, 1, 2][Math.floor(index / width) % 3] as number);
-}
 
 conforms('lstmBackward', [...sizes.flatMap((size) => backward(...size)), ...backwardEdges]);

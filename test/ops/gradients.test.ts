@@ -1,14 +1,28 @@
 import test from 'ava';
 import { call } from '../../src/graph/graph.js';
 import type { Tensor } from '../../src/graph/tensor.js';
+import { broadcastColumns, broadcastRows, sumColumns, sumRows } from '../../src/ops/broadcast.js';
 import { accumulate, computed, concat, reshape, slice, transpose } from '../../src/ops/copy.js';
 import { crossEntropy } from '../../src/ops/cross-entropy.js';
-import { add, mul, relu, scale, scaleBy, sigmoid, tanh } from '../../src/ops/elementwise.js';
+import {
+  add,
+  divide,
+  divideBy,
+  mul,
+  relu,
+  scale,
+  scaleBy,
+  sigmoid,
+  sqrt,
+  subtract,
+  tanh,
+} from '../../src/ops/elementwise.js';
 import { embedding } from '../../src/ops/embedding.js';
+import { layerNorm } from '../../src/ops/layer-norm.js';
 import { linear, matmul } from '../../src/ops/matmul.js';
 import { dropout } from '../../src/ops/random.js';
 import { sum } from '../../src/ops/reduce.js';
-import { maskSteps } from '../../src/ops/sequence.js';
+import { maskSteps, maxSteps, meanSteps, selectRows } from '../../src/ops/sequence.js';
 import { type Composition, gradientFaults } from '../graph/gradient-check.js';
 
 const check = test.macro({
@@ -108,6 +122,58 @@ test('maskSteps', check, {
   fixed: { lengths: { shape: [3], values: [0, 4, 2], type: 'i32' } },
   trace: ({ x, lengths }) => ({ y: maskSteps(mul(x as Tensor, x as Tensor), lengths as Tensor) }),
 });
+test('subtract', check, { leaves: pair, trace: ({ a, b }) => ({ y: subtract(a as Tensor, b as Tensor) }) });
+test('divide', check, { leaves: pair, away: 0.5, trace: ({ a, b }) => ({ y: divide(a as Tensor, b as Tensor) }) });
+test('divideBy', check, {
+  leaves: { x: [3, 5], divisor: [1] },
+  away: 0.5,
+  trace: ({ x, divisor }) => ({ y: divideBy(x as Tensor, divisor as Tensor) }),
+});
+test('sqrt', check, {
+  leaves: one,
+  away: 0.5,
+  trace: ({ x }) => ({ y: sqrt(mul(x as Tensor, x as Tensor)) }),
+});
+test('sums and repetitions along both axes', check, {
+  leaves: { x: [3, 5] },
+  trace: ({ x }) => {
+    const [rows, columns] = [sumRows(x as Tensor), sumColumns(x as Tensor)];
+    return { rows, columns, y: mul(broadcastRows(tanh(rows), 3), broadcastColumns(tanh(columns), 5)) };
+  },
+});
+test('layerNorm', check, {
+  leaves: { x: [3, 5], gain: [5], bias: [5] },
+  trace: ({ x, gain, bias }) => ({ y: layerNorm(x as Tensor, { gain: gain as Tensor, bias: bias as Tensor }) }),
+});
+for (const [title, values] of [
+  ['lengths', [0, 4, 2]],
+  ['lengths beyond T', [1, 9, 4]],
+] as const) {
+  const lengths = { shape: [3], values, type: 'i32' } as const;
+  test(`maxSteps, ${title}`, check, {
+    leaves: { x: [4, 3, 2] },
+    fixed: { lengths },
+    trace: ({ x, lengths }) => ({ y: maxSteps(x as Tensor, lengths as Tensor) }),
+  });
+  test(`meanSteps, ${title}`, check, {
+    leaves: { x: [4, 3, 2] },
+    fixed: { lengths },
+    trace: ({ x, lengths }) => ({ y: meanSteps(mul(x as Tensor, x as Tensor), lengths as Tensor) }),
+  });
+}
+test('maxSteps and meanSteps over all steps', check, {
+  leaves: { x: [4, 3, 2] },
+  trace: ({ x }) => ({ most: maxSteps(x as Tensor), mean: meanSteps(x as Tensor) }),
+});
+test('selectRows', check, {
+  leaves: { a: [4, 3], b: [4, 3] },
+  fixed: { flags: { shape: [4], values: [1, 0, -3, 0], type: 'i32' } },
+  trace: ({ a, b, flags }) => ({
+    either: selectRows(flags as Tensor, tanh(a as Tensor), tanh(b as Tensor)),
+    first: selectRows(flags as Tensor, tanh(a as Tensor), undefined),
+    second: selectRows(flags as Tensor, undefined, tanh(b as Tensor)),
+  }),
+});
 test('dropout', check, {
   leaves: { x: [6, 7] },
   fixed: { random: { shape: [3], values: [7, 0, 3], type: 'i32' } },
@@ -121,6 +187,16 @@ test('crossEntropy, some labels ignored', check, {
   },
   trace: ({ logits, labels, denominator }) => ({
     loss: crossEntropy(logits as Tensor, labels as Tensor, denominator as Tensor),
+  }),
+});
+test('crossEntropy with smoothed labels', check, {
+  leaves: { logits: [5, 4] },
+  fixed: {
+    labels: { shape: [5], values: [0, 3, -100, 2, 2], type: 'i32' },
+    denominator: { shape: [1], values: [4] },
+  },
+  trace: ({ logits, labels, denominator }) => ({
+    loss: crossEntropy(logits as Tensor, labels as Tensor, denominator as Tensor, { labelSmoothing: 0.2 }),
   }),
 });
 test('crossEntropy of logits that are used elsewhere too', check, {

@@ -61,7 +61,10 @@ export async function runCase(bench: Bench, testCase: Case, inputs: Values, kind
       .filter(isOutput)
       .map(({ name, extent }) => [name, after.slice(placeOf(name), placeOf(name) + extent)] as const),
   );
-  const values = [...bits].map(([name, its]) => [name, Float64Array.from(new Float32Array(its.buffer))] as const);
+  const isInt = new Set(operands.filter(({ spec }) => spec.type === 'i32').map(({ name }) => name));
+  const values = [...bits].map(
+    ([name, its]) => [name, Float64Array.from(isInt.has(name) ? its : new Float32Array(its.buffer))] as const,
+  );
   return { values: new Map(values), bits, strayWrites };
 }
 

@@ -3,7 +3,7 @@ import { differentiate } from '../../src/graph/differentiate.js';
 import { Graph } from '../../src/graph/graph.js';
 import { plan } from '../../src/graph/plan.js';
 import type { Tensor } from '../../src/graph/tensor.js';
-import { LstmLanguageModelNetwork } from '../../src/nn/language-model.js';
+import { LanguageModelNetwork } from '../../src/nn/language-model.js';
 import { full } from '../../src/ops/copy.js';
 import { crossEntropy } from '../../src/ops/cross-entropy.js';
 import { Model } from '../../src/train/model.js';
@@ -34,10 +34,17 @@ test('planted fault: evaluating without carried state differs', async (t) => {
 });
 
 test('the state flows from window to window in training, and the gradient does not', async (t) => {
-  const config = { vocabularySize: vocabulary.size, embeddingSize: 7, hiddenSize: 6, layers: 1, dropout: 0 };
+  const config = {
+    kind: 'lstm' as const,
+    vocabularySize: vocabulary.size,
+    embeddingSize: 7,
+    hiddenSize: 6,
+    layers: 1,
+    dropout: 0,
+  };
   const [B, T] = [2, 5];
-  const make = async (): Promise<Model<LstmLanguageModelNetwork>> => {
-    const model = new Model(new LstmLanguageModelNetwork(config), float64);
+  const make = async (): Promise<Model<LanguageModelNetwork>> => {
+    const model = new Model(new LanguageModelNetwork(config), float64);
     await model.allocate();
     await model.initialise(3);
     return model;

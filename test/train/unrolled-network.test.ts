@@ -2,7 +2,7 @@ import test from 'ava';
 import type { Backend } from '../../src/backends/executor.js';
 import type { Graph } from '../../src/graph/graph.js';
 import type { Tensor } from '../../src/graph/tensor.js';
-import { LstmLanguageModelNetwork } from '../../src/nn/language-model.js';
+import { LanguageModelNetwork } from '../../src/nn/language-model.js';
 import { reshape } from '../../src/ops/copy.js';
 import { crossEntropy } from '../../src/ops/cross-entropy.js';
 import { embedding } from '../../src/ops/embedding.js';
@@ -14,11 +14,18 @@ import { unrolledLstm } from '../ops/unrolled.js';
 import { onEvery } from './backends.js';
 import { smallModel, text, vocabulary } from './text.js';
 
-const config = { vocabularySize: vocabulary.size, embeddingSize: 7, hiddenSize: 12, layers: 1, dropout: 0 };
+const config = {
+  kind: 'lstm' as const,
+  vocabularySize: vocabulary.size,
+  embeddingSize: 7,
+  hiddenSize: 12,
+  layers: 1,
+  dropout: 0,
+};
 
 /** The language model with its recurrence written as small ops, as a user would write a cell of their own. */
 class UnrolledNetwork implements Network {
-  readonly #fused = new LstmLanguageModelNetwork(config);
+  readonly #fused = new LanguageModelNetwork(config);
   readonly parameters = this.#fused.parameters;
 
   stateArena(name: string, batch: number): Arena {

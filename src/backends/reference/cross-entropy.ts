@@ -6,6 +6,11 @@
  *     dx[j] = p[j] − [j = y]
  *
  * both times w = 1 / denominator. The maximum is subtracted so that exp cannot overflow; it cancels in p.
+ *
+ * Label smoothing ε (Szegedy et al. 2016) puts target[j] = (1 − ε)·[j = y] + ε / V in place of [j = y]:
+ *
+ *     loss = −Σ target·log p = log s − (1 − ε)·(x[y] − m) − ε·mean(x − m)
+ *     dx[j] = p[j] − target[j]
  */
 import type { Definition, Tensor } from './tensor.js';
 
@@ -19,6 +24,7 @@ function setRow(tensor: Tensor | undefined, row: number, V: number, value: (colu
 export const softmaxCrossEntropy: Definition<'softmaxCrossEntropy'> = ({
   operands: { logits, labels, denominator, rowLoss, dLogits },
   dims: { N, V },
+  scalars: { smoothing },
 }) => {
   const w = 1 / denominator.at(0);
   for (let row = 0; row < N; row++) {
@@ -32,8 +38,11 @@ export const softmaxCrossEntropy: Definition<'softmaxCrossEntropy'> = ({
     let m = Number.NEGATIVE_INFINITY;
     for (let j = 0; j < V; j++) m = Math.max(m, logits.at(row, j));
     let s = 0;
+    let mean = 0;
     for (let j = 0; j < V; j++) s += Math.exp(logits.at(row, j) - m);
-    rowLoss.set((Math.log(s) - (logits.at(row, label) - m)) * w, row);
-    setRow(dLogits, row, V, (j) => (Math.exp(logits.at(row, j) - m) / s - (j === label ? 1 : 0)) * w); // of: loss
+    for (let j = 0; smoothing !== 0 && j < V; j++) mean += (logits.at(row, j) - m) / V;
+    rowLoss.set((Math.log(s) - (1 - smoothing) * (logits.at(row, label) - m) - smoothing * mean) * w, row);
+    const target = (j: number): number => (j === label ? 1 - smoothing : 0) + smoothing / V;
+    setRow(dLogits, row, V, (j) => (Math.exp(logits.at(row, j) - m) / s - target(j)) * w); // of: loss
   }
 };

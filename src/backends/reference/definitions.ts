@@ -5,6 +5,7 @@ import { copy, copyAdd, copyIf, fill } from './copy.js';
 import { softmaxCrossEntropy } from './cross-entropy.js';
 import {
   add,
+  div,
   mul,
   relu,
   reluBackward,
@@ -12,16 +13,20 @@ import {
   scaleBy,
   sigmoid,
   sigmoidBackward,
+  sqrt,
   tanh,
   tanhBackward,
 } from './elementwise.js';
 import { embedding, embeddingBackward } from './embedding.js';
+import { gruBackward, gruForward } from './gru.js';
 import { lstmBackward, lstmForward } from './lstm.js';
 import { matmul, matmulAdd } from './matmul.js';
 import { adamw, clipByNorm, sgd } from './optimizer.js';
+import { projectedLstmBackward, projectedLstmForward } from './projected-lstm.js';
 import { dropout, philoxNormal, philoxUniform } from './random.js';
 import { columnSum, columnSumAdd, squaredNorm, sum } from './reduce.js';
-import { maskSteps } from './sequence.js';
+import { rnnBackward, rnnForward } from './rnn.js';
+import { liveSteps, maskSteps, maxSteps, maxStepsBackward, selectRows } from './sequence.js';
 import type { Definition, Tensor } from './tensor.js';
 
 const definitions: { readonly [I in InstructionName]: Definition<I> } = {
@@ -57,6 +62,18 @@ const definitions: { readonly [I in InstructionName]: Definition<I> } = {
   clipByNorm,
   sgd,
   adamw,
+  div,
+  sqrt,
+  liveSteps,
+  selectRows,
+  maxSteps,
+  maxStepsBackward,
+  rnnForward,
+  rnnBackward,
+  gruForward,
+  gruBackward,
+  projectedLstmForward,
+  projectedLstmBackward,
 };
 
 /** Executes one call. Its operands are those of its instruction: the decoder reads both from the same list. */

@@ -9,6 +9,14 @@ export const mul: Definition<'mul'> = ({ operands: { a, b, y }, dims: { n } }) =
   for (let i = 0; i < n; i++) y.set(a.at(i) * b.at(i), i);
 };
 
+export const div: Definition<'div'> = ({ operands: { a, b, y }, dims: { n } }) => {
+  for (let i = 0; i < n; i++) y.set(a.at(i) / b.at(i), i);
+};
+
+export const sqrt: Definition<'sqrt'> = ({ operands: { x, y }, dims: { n } }) => {
+  for (let i = 0; i < n; i++) y.set(Math.sqrt(x.at(i)), i);
+};
+
 export const scale: Definition<'scale'> = ({ operands: { x, y }, dims: { n }, scalars: { factor } }) => {
   for (let i = 0; i < n; i++) y.set(factor * x.at(i), i);
 };

@@ -18,101 +18,115 @@
  * The gradient of W_hh, Σ over t of dpre_tᵀ·h₋₁, and of its bias are ordinary products and sums over dGates.
  */
 import { logistic } from './elementwise.js';
+import {
+  begin,
+  beginBackward,
+  clearStep,
+  keep,
+  previous,
+  recurrent,
+  recurrentBackward,
+  type Step,
+  stepsOf,
+} from './recurrence.js';
 import type { Definition, Tensor } from './tensor.js';
 
-/** Row j of the recurrent product of one example: Σ over k of h₋₁[k] · weightHh[j][k]. */
-function recurrent(weightHh: Tensor, hidden: Tensor, state: number, b: number, j: number, H: number): number {
-  let sum = 0;
-  for (let k = 0; k < H; k++) sum += hidden.at(state, b, k) * weightHh.at(j, k);
-  return sum;
+/** What the gates and the cell of a step are computed from and go to. */
+interface CellForward {
+  readonly xGates: Tensor;
+  readonly weightHh: Tensor;
+  readonly hidden: Tensor;
+  readonly cell: Tensor;
+  readonly gates: Tensor;
+  readonly tanhCell: Tensor;
 }
 
-export const lstmForward: Definition<'lstmForward'> = ({
-  operands: { xGates, weightHh, h0, c0, lengths, hidden, cell, gates, tanhCell },
-  dims: { T, B, H, reverse },
-}) => {
-  const first = reverse ? T : 0;
-  for (let b = 0; b < B; b++) {
-    for (let k = 0; k < H; k++) {
-      hidden.set(h0?.at(b, k) ?? 0, first, b, k);
-      cell.set(c0?.at(b, k) ?? 0, first, b, k);
-    }
+/** Unit k of a step up to o·tanh(c), which it returns; `width` is that of the hidden state. */
+export function cellForward(operands: CellForward, step: Step, k: number, H: number, width: number): number {
+  const { xGates, weightHh, hidden, cell, gates, tanhCell } = operands;
+  const { t, b, after } = step;
+  const pre = (gate: number): number =>
+    xGates.at(t, b, gate * H + k) + recurrent(weightHh, hidden, step, gate * H + k, width);
+  const i = logistic(pre(0));
+  const f = logistic(pre(1));
+  const g = Math.tanh(pre(2));
+  const o = logistic(pre(3));
+  const c = i * g + f * previous(cell, step, k);
+  for (const [gate, value] of [i, f, g, o].entries()) gates.set(value, t, b, gate * H + k);
+  cell.set(c, after, b, k);
+  tanhCell.set(Math.tanh(c), t, b, k);
+  return o * Math.tanh(c);
+}
+
+interface CellBackward {
+  readonly gates: Tensor;
+  readonly cell: Tensor;
+  readonly tanhCell: Tensor;
+  readonly dGates: Tensor;
+  readonly dC0: Tensor;
+  readonly dCellTotal?: Tensor | undefined;
+  readonly dGateValues?: Tensor | undefined;
+}
+
+/** Unit k of a step back from dh, the gradient of o·tanh(c); dC0 carries dc₊₁·f₊₁. */
+export function cellBackward(operands: CellBackward, step: Step, k: number, H: number, dh: number): void {
+  const { gates, cell, tanhCell, dGates, dC0, dCellTotal, dGateValues } = operands;
+  const { t, b } = step;
+  const gate = (index: number): number => gates.at(t, b, index * H + k);
+  const [i, f, g, o] = [gate(0), gate(1), gate(2), gate(3)];
+  const dc = dh * o * (1 - tanhCell.at(t, b, k) ** 2) + dC0.at(b, k); // of: h = o·tanh(c)
+  const values = [
+    dc * g, // di, of: c = i·g + f·c₋₁
+    dc * previous(cell, step, k), // df, of: c = i·g + f·c₋₁
+    dc * i, // dg, of: c = i·g + f·c₋₁
+    dh * tanhCell.at(t, b, k), // do, of: h = o·tanh(c)
+  ];
+  const slopes = [i - i * i, f - f * f, 1 - g * g, o - o * o]; // of: i, f, o = σ(pre) and g = tanh(pre)
+  for (const [index, value] of values.entries()) {
+    dGates.set(value * (slopes[index] as number), t, b, index * H + k);
+    dGateValues?.set(value, t, b, index * H + k);
   }
-  for (let step = 0; step < T; step++) {
-    const t = reverse ? T - 1 - step : step;
-    const [before, after] = reverse ? [t + 1, t] : [t, t + 1];
-    for (let b = 0; b < B; b++) {
-      const inside = t < (lengths?.at(b) ?? T);
-      for (let k = 0; k < H; k++) {
-        if (!inside) {
-          hidden.set(hidden.at(before, b, k), after, b, k);
-          cell.set(cell.at(before, b, k), after, b, k);
-          continue;
-        }
-        const pre = (gate: number): number =>
-          xGates.at(t, b, gate * H + k) + recurrent(weightHh, hidden, before, b, gate * H + k, H);
-        const i = logistic(pre(0));
-        const f = logistic(pre(1));
-        const g = Math.tanh(pre(2));
-        const o = logistic(pre(3));
-        const c = i * g + f * cell.at(before, b, k);
-        for (const [gate, value] of [i, f, g, o].entries()) gates.set(value, t, b, gate * H + k);
-        cell.set(c, after, b, k);
-        tanhCell.set(Math.tanh(c), t, b, k);
-        hidden.set(o * Math.tanh(c), after, b, k);
-      }
+  dCellTotal?.set(dc, t, b, k);
+  dC0.set(step.cut ? 0 : dc * f, b, k); // of: c = i·g + f·c₋₁
+}
+
+export const lstmForward: Definition<'lstmForward'> = ({ operands, dims }) => {
+  const { h0, c0, lengths, resets, hidden, cell } = operands;
+  const { H } = dims;
+  begin(hidden, h0, dims, H);
+  begin(cell, c0, dims, H);
+  for (const step of stepsOf(dims, lengths, resets)) {
+    if (!step.live) {
+      keep(hidden, step, H);
+      keep(cell, step, H);
+      continue;
     }
+    for (let k = 0; k < H; k++) hidden.set(cellForward(operands, step, k, H, H), step.after, step.b, k);
   }
 };
 
-export const lstmBackward: Definition<'lstmBackward'> = ({ operands, dims: { T, B, H, reverse } }) => {
-  const { dHidden, dHLast, dCLast, weightHh, gates, cell, tanhCell, lengths, dGates, dH0, dC0 } = operands;
+export const lstmBackward: Definition<'lstmBackward'> = ({ operands, dims }) => {
+  const { dHidden, dHLast, dCLast, weightHh, lengths, resets, dGates, dH0, dC0 } = operands;
   const { dHiddenTotal, dCellTotal, dGateValues } = operands;
-  // dH0 and dC0 carry what the step that followed sends back: W_hhᵀ·dpre₊₁ and dc₊₁·f₊₁.
-  for (let b = 0; b < B; b++) {
+  const { B, H } = dims;
+  beginBackward(dH0, dHLast, B, H); // dH0 carries W_hhᵀ·dpre₊₁
+  beginBackward(dC0, dCLast, B, H);
+  for (const step of stepsOf(dims, lengths, resets).reverse()) {
+    const { t, b } = step;
+    if (!step.live) {
+      clearStep(step, [
+        [dGates, 4 * H],
+        [dGateValues, 4 * H],
+        [dHiddenTotal, H],
+        [dCellTotal, H],
+      ]);
+      continue; // the state was kept: its gradient passes
+    }
     for (let k = 0; k < H; k++) {
-      dH0.set(dHLast?.at(b, k) ?? 0, b, k);
-      dC0.set(dCLast?.at(b, k) ?? 0, b, k);
+      const dh = (dHidden?.at(t, b, k) ?? 0) + dH0.at(b, k);
+      dHiddenTotal?.set(dh, t, b, k);
+      cellBackward(operands, step, k, H, dh);
     }
-  }
-  for (let step = T - 1; step >= 0; step--) {
-    const t = reverse ? T - 1 - step : step;
-    const before = reverse ? t + 1 : t;
-    for (let b = 0; b < B; b++) {
-      if (!(t < (lengths?.at(b) ?? T))) {
-        for (let k = 0; k < H; k++) {
-          for (let gate = 0; gate < 4; gate++) dGates.set(0, t, b, gate * H + k);
-          for (let gate = 0; gate < 4; gate++) dGateValues?.set(0, t, b, gate * H + k);
-          dHiddenTotal?.set(0, t, b, k);
-          dCellTotal?.set(0, t, b, k);
-        }
-        continue; // the state was kept: its gradient passes
-      }
-      for (let k = 0; k < H; k++) {
-        const gate = (index: number): number => gates.at(t, b, index * H + k);
-        const [i, f, g, o] = [gate(0), gate(1), gate(2), gate(3)];
-        const dh = (dHidden?.at(t, b, k) ?? 0) + dH0.at(b, k);
-        const dc = dh * o * (1 - tanhCell.at(t, b, k) ** 2) + dC0.at(b, k); // of: h = o·tanh(c)
-        const values = [
-          dc * g, // di, of: c = i·g + f·c₋₁
-          dc * cell.at(before, b, k), // df, of: c = i·g + f·c₋₁
-          dc * i, // dg, of: c = i·g + f·c₋₁
-          dh * tanhCell.at(t, b, k), // do, of: h = o·tanh(c)
-        ];
-        const slopes = [i - i * i, f - f * f, 1 - g * g, o - o * o]; // of: i, f, o = σ(pre) and g = tanh(pre)
-        for (const [index, value] of values.entries()) {
-          dGates.set(value * (slopes[index] as number), t, b, index * H + k);
-          dGateValues?.set(value, t, b, index * H + k);
-        }
-        dHiddenTotal?.set(dh, t, b, k);
-        dCellTotal?.set(dc, t, b, k);
-        dC0.set(dc * f, b, k); // of: c = i·g + f·c₋₁
-      }
-      for (let k = 0; k < H; k++) {
-        let sum = 0;
-        for (let j = 0; j < 4 * H; j++) sum += dGates.at(t, b, j) * weightHh.at(j, k);
-        dH0.set(sum, b, k); // of: pre = x + W_hh·h₋₁
-      }
-    }
+    for (let k = 0; k < H; k++) dH0.set(recurrentBackward(weightHh, dGates, step, k, 4 * H), b, k); // of: W_hh·h₋₁
   }
 };

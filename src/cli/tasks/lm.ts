@@ -8,7 +8,7 @@ import { loadText } from '../../data/text.js';
 import { CharacterVocabulary } from '../../data/vocabulary.js';
 import { prepareModelFolder } from '../../models/folder.js';
 import { LstmLanguageModel } from '../../models/language-model.js';
-import { LstmLanguageModelNetwork } from '../../nn/language-model.js';
+import { LanguageModelNetwork } from '../../nn/language-model.js';
 import type { Evaluation } from '../../train/evaluate.js';
 import { planMemory } from '../../train/memory.js';
 import { Trainer } from '../../train/trainer.js';
@@ -77,7 +77,7 @@ async function createModel(vocabulary: CharacterVocabulary, flags: Flags): Promi
     });
   } catch (cause) {
     if (!(cause instanceof OutOfMemoryError)) throw cause;
-    const { parameters } = new LstmLanguageModelNetwork({ vocabularySize: vocabulary.size, ...config });
+    const { parameters } = new LanguageModelNetwork({ kind: 'lstm', vocabularySize: vocabulary.size, ...config });
     const needed = formatBytes(parameters.count * 4 * 4);
     throw new OutOfMemoryError(
       `${cause.message}. Training takes at least ${needed}: parameters, gradients and two moments`,

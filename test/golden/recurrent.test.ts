@@ -1,4 +1,4 @@
-/** Gradients of `seqgrad grad` agree with PyTorch in float64 on every backend. The fixtures are made by make_lstm.py. */
+/** Gradients of `seqgrad grad` agree with PyTorch in float64 on every backend. The fixtures are made by make_recurrent.py. */
 import { mkdtempSync, readdirSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -11,8 +11,10 @@ import { defineGrad } from '../../src/cli/grad.js';
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from '../../src/formats/safetensors.js';
 import { disagreements, type Tensors } from './compare.js';
 
-const FIXTURES = 'test/golden/lstm';
-const fixtures = readdirSync(FIXTURES);
+const FIXTURES = 'test/golden';
+const fixtures = ['lstm', 'gru', 'rnn'].flatMap((kind) =>
+  readdirSync(join(FIXTURES, kind)).map((name) => `${kind}/${name}`),
+);
 const scratch = mkdtempSync(join(tmpdir(), 'seqgrad-golden-'));
 
 interface Subject {
@@ -66,7 +68,7 @@ async function disagree(fixture: string, { title, flags, tolerance }: Subject, g
   const folder = join(FIXTURES, fixture);
   const expected: Tensors = await readAll(join(folder, 'out.safetensors'));
   const inspected = [...expected.keys()].some((name) => name.startsWith('inspect.'));
-  const out = join(scratch, `${fixture} ${title}.safetensors`);
+  const out = join(scratch, `${fixture.replace('/', ' ')} ${title}.safetensors`);
   const input = given ?? join(folder, 'in.safetensors');
   await grad(join(folder, 'model.json'), input, out, inspected ? [...flags, '--inspect'] : flags);
   return disagreements(await readAll(out), expected, tolerance);
@@ -85,7 +87,7 @@ for (const { title, cause } of missing) {
 }
 
 test('a planted fault is found: one recurrent weight that is another', async (t) => {
-  const fixture = 'two-layers-bidirectional';
+  const fixture = 'lstm/two-layers-bidirectional';
   const tensors: TensorToWrite[] = [];
   const reader = await SafetensorsReader.open(join(FIXTURES, fixture, 'in.safetensors'));
   for (const { name, shape } of reader.tensors.values()) {

@@ -1,0 +1,260 @@
+/**
+ * A GRU layer over a sequence. Equations and order of sums: the instruction list. Gates are r, z, n, each H wide; so are the strips of
+ * the weight: for every eight units one of r, one of z, one of n.
+ */
+import { GruBackward, GruForward } from '../generated/instructions';
+import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
+import * as math from '../simd/math';
+import { copyOrZero, copyRow, fillRow } from '../simd/rows';
+import { TILE_COLUMNS, TILE_ROW_BYTES } from '../simd/tile';
+import { parallel } from '../team';
+import { ceilDiv } from '../tickets';
+import {
+  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packedUnits, packRows, packStrips, rowsOfTicket, shareSteps, stripsBytes,
+  sumsOf, TICKET_UNITS, WEIGHT,
+} from './recurrence';
+
+const GATES: i32 = 3;
+
+/** Behind the weight, for every row of the batch: its packed gates, or states, and the sums of three strips. */
+@inline function rowsAt(workspace: usize, H: i32, first: i32): usize {
+  const weight = stripsBytes(ceilDiv(H, TILE_COLUMNS) * GATES, H);
+  return workspace + WEIGHT + weight + <usize>first * ((<usize>H << 2) + TILE_ROW_BYTES) * GATES;
+}
+
+// Forward
+
+/** xGates [T, B, 3H], weightHh [3H, H], biasHh [3H] → hidden [T+1, B, H], gates [T, B, 3H], recurrentN [T, B, H]. */
+export function gruForward(r: GruForward, workspace: usize): void {
+  const B = r.B, H = r.H;
+  if (B == 0 || H == 0) return;
+  const record = changetype<usize>(r);
+  parallel(ceilDiv(H, packedUnits(GATES, H)), packForwardTicket, record, workspace);
+  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, forwardRowsTicket, r.T, initialStates, prepareForward, forwardUnitsTicket);
+}
+
+/** weightHh [3, H, H] → for each gate, for every eight units, a strip [H][8]. */
+function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<GruForward>(record), H = r.H, units = packedUnits(GATES, H), rowBytes = <usize>H << 2;
+  let to = workspace + WEIGHT, from = r.weightHh;
+  for (let gate = 0; gate < GATES; gate++, to += gateStrips(H), from += rowBytes * H) {
+    packStrips(to, from, rowBytes, 4, H, ticket * units, min(H, (ticket + 1) * units), H);
+  }
+}
+
+/** Bytes of the strips of one gate. */
+@inline function gateStrips(H: i32): usize { return stripsBytes(ceilDiv(H, TILE_COLUMNS), H); }
+
+function initialStates(record: usize, first: usize, end: i32): void {
+  const r = changetype<GruForward>(record), H = r.H;
+  const start: usize = r.reverse ? <usize>r.T * r.B * H << 2 : 0;
+  for (let b = <i32>first; b < end; b++) {
+    const at = <usize>b * H << 2;
+    copyOrZero(H, r.h0 ? r.h0 + at : 0, r.hidden + start + at);
+  }
+}
+
+@inline function timeOf(r: GruForward, step: i32): i32 { return r.reverse ? r.T - 1 - step : step; }
+@inline function stateBefore(r: GruForward, t: i32): usize {
+  return r.hidden + (<usize>(r.reverse ? t + 1 : t) * r.B * r.H << 2);
+}
+
+/** All steps of some rows. */
+function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<GruForward>(record), T = r.T, H = r.H;
+  const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
+  const sums = rowsAt(workspace, H, first), rows = sums + sumsOf(end - first) * GATES;
+  initialStates(record, first, end);
+  for (let step = 0; step < T; step++) {
+    const t = timeOf(r, step);
+    if (end - first > 1) packRows(rows, stateBefore(r, t), first, end, H);
+    stepForward(r, workspace + WEIGHT, rows, sums, first, end, 0, H, t);
+  }
+}
+
+function prepareForward(record: usize, workspace: usize, step: i32): void {
+  const r = changetype<GruForward>(record);
+  if (r.B > 1) packRows(rowsAt(workspace, r.H, 0), stateBefore(r, timeOf(r, step)), 0, r.B, r.H);
+}
+
+/** One step of all rows for some units. */
+function forwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<GruForward>(record), B = r.B, H = r.H;
+  const unit = ticket * TICKET_UNITS, rows = rowsAt(workspace, H, 0);
+  const sums = rows + <usize>ceilDiv(B, 4) * (<usize>H << 4) + sumsOf(B) * GATES * ticket;
+  stepForward(r, workspace + WEIGHT, rows, sums, 0, B, unit, min(H, unit + TICKET_UNITS), timeOf(r, load<i32>(workspace)));
+}
+
+/** Step t of the rows `first` … `end` − 1, packed at `rows`, for units `unit` … `lastUnit` − 1, eight at a time. */
+function stepForward(
+  r: GruForward, weight: usize, rows: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
+): void {
+  const H = r.H, lastRow = stateBefore(r, t) + (<usize>(end - 1) * H << 2);
+  weight += <usize>unit * H << 2;
+  for (; unit < lastUnit; unit += TILE_COLUMNS, weight += stripsBytes(1, H)) {
+    multiplyStrips(H, rows, lastRow, end - first, weight, GATES, gateStrips(H), sums);
+    activate(r, sums, sumsOf(end - first), first, end, unit, min(TILE_COLUMNS, lastUnit - unit), t);
+  }
+}
+
+/** Gates and hidden state of `units` units from `unit` on, for each row, from the row's sums; those of a gate lie `size` bytes apart. */
+function activate(r: GruForward, sums: usize, size: usize, first: i32, end: i32, unit: i32, units: i32, t: i32): void {
+  const B = r.B, rowBytes = <usize>r.H << 2, reverse = r.reverse != 0, lengths = r.lengths, bias = r.biasHh;
+  const cuts = cutsOf(r.resets, r.T, B, reverse, t), atUnit = <usize>unit << 2;
+  for (let b = first; b < end; b++, sums += TILE_ROW_BYTES) {
+    const inState = <usize>b * rowBytes + atUnit, inGates = (<usize>t * B + b) * rowBytes * GATES + atUnit;
+    const before = stateBefore(r, t) + inState, h = r.hidden + <usize>(reverse ? t : t + 1) * B * rowBytes + inState;
+    if (!isActive(lengths, b, t)) {
+      copyRow(units, before, h);
+      continue;
+    }
+    const cut = isCut(cuts, b);
+    if (cut) clearSums(sums, GATES, size);
+    for (let done = 0; done < units; done += 4) {
+      const left = units - done, at = <usize>done << 2;
+      const x = r.xGates + inGates + at, gates = r.gates + inGates + at;
+      let qr = v128.load(sums + at), qz = v128.load(sums + size + at), qn = v128.load(sums + size * 2 + at);
+      if (bias) {
+        qr = f32x4.add(qr, loadLanes(bias + atUnit + at, left));
+        qz = f32x4.add(qz, loadLanes(bias + rowBytes + atUnit + at, left));
+        qn = f32x4.add(qn, loadLanes(bias + rowBytes * 2 + atUnit + at, left));
+      }
+      const xn = loadLanes(x + rowBytes * 2, left);
+      const reset = math.sigmoid(f32x4.add(loadLanes(x, left), qr));
+      const z = math.sigmoid(f32x4.add(loadLanes(x + rowBytes, left), qz));
+      const n = math.tanh(fma(reset, qn, xn));
+      const hBefore = cut ? splat(0) : loadLanes(before + at, left);
+      storeLanes(gates, reset, left);
+      storeLanes(gates + rowBytes, z, left);
+      storeLanes(gates + rowBytes * 2, n, left);
+      storeLanes(r.recurrentN + <usize>t * B * rowBytes + inState + at, qn, left);
+      storeLanes(h + at, fma(z, f32x4.sub(hBefore, n), n), left);
+    }
+  }
+}
+
+// Backward
+
+/**
+ * dHidden [T, B, H], dHLast [B, H] → dGates, dRecurrent [T, B, 3H], dH0 [B, H], and the inspected derivatives. Against the order of the
+ * forward steps; dH0 carries z₊₁·dh₊₁ and what goes back through the recurrent product. Rows that are past their end leave it alone.
+ */
+export function gruBackward(r: GruBackward, workspace: usize): void {
+  const B = r.B, H = r.H;
+  if (B == 0 || H == 0) return;
+  const record = changetype<usize>(r);
+  parallel(ceilDiv(H, packedUnits(GATES, H)), packBackwardTicket, record, workspace);
+  shareSteps(
+    record, workspace, B, H, <i64>B * H * H * GATES, backwardRowsTicket, r.T + 1, finalGradients, prepareBackward, backwardUnitsTicket,
+  );
+}
+
+/** weightHh [3H, H] → for every eight hidden states a strip [3H][8]. */
+function packBackwardTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<GruBackward>(record), H = r.H, units = packedUnits(GATES, H);
+  packStrips(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, min(H, (ticket + 1) * units), H);
+}
+
+function finalGradients(record: usize, first: usize, end: i32): void {
+  const r = changetype<GruBackward>(record), H = r.H;
+  for (let b = <i32>first; b < end; b++) {
+    const at = <usize>b * H << 2;
+    copyOrZero(H, r.dHLast ? r.dHLast + at : 0, r.dH0 + at);
+  }
+}
+
+/** The time of the `step`th step backwards. */
+@inline function backwardTimeOf(r: GruBackward, step: i32): i32 { return r.reverse ? step : r.T - 1 - step; }
+@inline function dRecurrentOf(r: GruBackward, t: i32): usize { return r.dRecurrent + (<usize>t * r.B * r.H * GATES << 2); }
+
+/** All steps of some rows. */
+function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<GruBackward>(record), T = r.T, H = r.H;
+  const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
+  const rows = rowsAt(workspace, H, first);
+  finalGradients(record, first, end);
+  for (let step = 0; step < T; step++) {
+    const t = backwardTimeOf(r, step);
+    gradients(r, first, end, 0, H, t);
+    if (end - first > 1) packRows(rows, dRecurrentOf(r, t), first, end, H * GATES);
+    recurrent(r, workspace + WEIGHT, rows, first, end, 0, H, t);
+  }
+}
+
+function prepareBackward(record: usize, workspace: usize, step: i32): void {
+  const r = changetype<GruBackward>(record);
+  if (step == 0 || r.B == 1) return;
+  packRows(rowsAt(workspace, r.H, 0), dRecurrentOf(r, backwardTimeOf(r, step - 1)), 0, r.B, r.H * GATES);
+}
+
+/** One step of all rows for some units: what reaches them from the step before this, then their gradients. */
+function backwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<GruBackward>(record), B = r.B, H = r.H, step = load<i32>(workspace);
+  const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
+  if (step > 0) recurrent(r, workspace + WEIGHT, rowsAt(workspace, H, 0), 0, B, unit, end, backwardTimeOf(r, step - 1));
+  if (step < r.T) gradients(r, 0, B, unit, end, backwardTimeOf(r, step));
+}
+
+/** dRecurrent·weightHh of step t for units `unit` … `lastUnit` − 1 of the rows that took the step, added to dH0. */
+function recurrent(
+  r: GruBackward, weight: usize, rows: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
+): void {
+  const H = r.H, lastRow = dRecurrentOf(r, t) + (<usize>(end - 1) * H * GATES << 2);
+  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
+  carryBack(H * GATES, rows, lastRow, first, end, weight, unit, lastUnit, r.dH0, H, true, r.lengths, cuts, t);
+}
+
+function gradients(r: GruBackward, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
+  for (let b = first; b < end; b++) {
+    if (isActive(r.lengths, b, t)) rowGradients(r, t, b, isCut(cuts, b), unit, lastUnit - unit);
+    else clearGradients(r, t, b, unit, lastUnit - unit);
+  }
+}
+
+/** Gradients and inspected values of `units` units of one row of step t. */
+function rowGradients(r: GruBackward, t: i32, b: i32, cut: bool, unit: i32, units: i32): void {
+  const B = r.B, gateBytes = <usize>r.H << 2, inState = <usize>b * gateBytes + (<usize>unit << 2);
+  const inStep = <usize>t * B * gateBytes + inState, inGates = (<usize>t * B + b) * gateBytes * GATES + (<usize>unit << 2);
+  const before = r.hidden + <usize>(r.reverse ? t + 1 : t) * B * gateBytes + inState;
+  const dHidden = r.dHidden, dHiddenTotal = r.dHiddenTotal, dGateValues = r.dGateValues;
+  for (let left = units, at: usize = 0; left > 0; left -= 4, at += 16) {
+    const gates = r.gates + inGates + at, dGates = r.dGates + inGates + at, dRecurrent = r.dRecurrent + inGates + at;
+    const reset = loadLanes(gates, left), z = loadLanes(gates + gateBytes, left), n = loadLanes(gates + gateBytes * 2, left);
+    const hBefore = cut ? splat(0) : loadLanes(before + at, left), dH0 = r.dH0 + inState + at;
+    let dh = loadLanes(dH0, left);
+    if (dHidden) dh = f32x4.add(dh, loadLanes(dHidden + inStep + at, left));
+    // hidden = (1 − z)·n + z·h₋₁
+    const dz = f32x4.mul(dh, f32x4.sub(hBefore, n)), dn = fma(f32x4.neg(z), dh, dh);
+    // n = tanh(x + r·recurrentN)
+    const preN = f32x4.mul(dn, fma(f32x4.neg(n), n, splat(1)));
+    const dr = f32x4.mul(preN, loadLanes(r.recurrentN + inStep + at, left));
+    // r, z = sigmoid of what was summed
+    const preR = f32x4.mul(dr, fma(f32x4.neg(reset), reset, reset)), preZ = f32x4.mul(dz, fma(f32x4.neg(z), z, z));
+    storeLanes(dH0, cut ? splat(0) : f32x4.mul(dh, z), left);
+    storeLanes(dGates, preR, left);
+    storeLanes(dGates + gateBytes, preZ, left);
+    storeLanes(dGates + gateBytes * 2, preN, left);
+    storeLanes(dRecurrent, preR, left);
+    storeLanes(dRecurrent + gateBytes, preZ, left);
+    storeLanes(dRecurrent + gateBytes * 2, f32x4.mul(preN, reset), left);
+    if (dHiddenTotal) storeLanes(dHiddenTotal + inStep + at, dh, left);
+    if (dGateValues) {
+      storeLanes(dGateValues + inGates + at, dr, left);
+      storeLanes(dGateValues + inGates + at + gateBytes, dz, left);
+      storeLanes(dGateValues + inGates + at + gateBytes * 2, dn, left);
+    }
+  }
+}
+
+/** A step behind the end of a row's sequence. */
+function clearGradients(r: GruBackward, t: i32, b: i32, unit: i32, units: i32): void {
+  const row = (<usize>t * r.B + b) * r.H;
+  for (let gate = 0; gate < GATES; gate++) {
+    const inGates = (row * GATES + <usize>gate * r.H + unit) << 2;
+    fillRow(units, 0, r.dGates + inGates);
+    fillRow(units, 0, r.dRecurrent + inGates);
+    if (r.dGateValues) fillRow(units, 0, r.dGateValues + inGates);
+  }
+  if (r.dHiddenTotal) fillRow(units, 0, r.dHiddenTotal + (row + unit << 2));
+}

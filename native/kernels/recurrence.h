@@ -1,0 +1,195 @@
+// What all recurrences over a sequence share: the order of steps, rows that have ended or start anew, packed recurrent
+// weights, and how a step is cut into tickets and tiles. T steps, B rows, H units; names follow the reference.
+//
+// A weight is packed once and serves all steps. A tile of the recurrent product holds a few rows; what follows from it
+// is computed while the sums are in registers.
+#pragma once
+#include "../simd/tile.h"
+#include "../team.h"
+
+namespace seqgrad {
+
+/// Rows of the batch, and units, that one ticket of a step takes. All units of a few rows come before the next rows:
+/// their gates lie side by side, and memory is read ahead.
+constexpr int64_t TICKET_ROWS = 24, TICKET_UNITS = 64;
+
+/// Calls `body(first, rows)` with nearly equal runs of at most `most` rows; `rows` is a compile-time constant.
+template <int most, class Body>
+SEQGRAD_INLINE void forRows(int64_t begin, int64_t end, const Body& body) {
+  const int64_t count = end - begin, runs = pieces<int64_t>(count, most);
+  for (int64_t run = 0; run < runs; run++) {
+    const int64_t first = count * run / runs;
+    const int rows = static_cast<int>(count * (run + 1) / runs - first);
+    withConstant<most>(rows, [&](auto R) { body(begin + first, R); });
+  }
+}
+
+/// to [n] = from, or zero where there is none
+template <class S>
+SEQGRAD_INLINE void copyOrZero(const float* from, float* to, int64_t n) {
+  forVectors<S>(0, n, [&](auto at) { at.store(to, from == nullptr ? S::zero() : at.load(from)); });
+}
+
+/// The states before and after step t.
+template <class Record>
+SEQGRAD_INLINE int64_t stateBefore(const Record& r, int64_t t) {
+  return r.reverse ? t + 1 : t;
+}
+template <class Record>
+SEQGRAD_INLINE int64_t stateAfter(const Record& r, int64_t t) {
+  return r.reverse ? t : t + 1;
+}
+
+/// Whether row b has a step t.
+SEQGRAD_INLINE bool isLive(const int32_t* lengths, int64_t t, int64_t b) {
+  return lengths == nullptr || t < lengths[b];
+}
+
+/// Whether step t of row b takes the state before it as zero.
+template <class Record>
+SEQGRAD_INLINE bool isCut(const Record& r, int64_t t, int64_t b) {
+  if (r.resets == nullptr) return false;
+  const int64_t boundary = stateBefore(r, t);
+  return boundary < r.T && r.resets[boundary * r.B + b] != 0;
+}
+
+// Panels of units: all gates of a vector of units side by side.
+
+/// weight [gates · H, K] → packed [units / lanes][K][gates][lanes]
+template <class S, int gates>
+void packUnits(const float* weight, int64_t H, int64_t K, float* packed, Team& team) {
+  constexpr int WIDTH = gates * S::lanes;
+  team.parallel(pieces<int64_t>(H, S::lanes), [&](int64_t panel) {
+    const int64_t u = panel * S::lanes;
+    for (int gate = 0; gate < gates; gate++) {
+      packPanel<S>(weight + (gate * H + u) * K, 1, K, K, H - u, packed + panel * K * WIDTH + gate * S::lanes, WIDTH,
+                   S::lanes);
+    }
+  });
+}
+
+/// Calls `body(rows, b, units)` for all tiles of a step: a few rows from b on, and the units of a vector. `rows` is a
+/// compile-time constant.
+template <class S, class Body>
+SEQGRAD_INLINE void unitTiles(int64_t B, int64_t H, Team& team, const Body& body) {
+  const int64_t unitTickets = pieces(H, TICKET_UNITS), rowTickets = pieces(B, TICKET_ROWS);
+  team.parallel(unitTickets * rowTickets, [&](int64_t ticket) {
+    const int64_t u0 = ticket / rowTickets * TICKET_UNITS, b = ticket % rowTickets * TICKET_ROWS;
+    forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
+      for (int64_t u = u0; u < least(u0 + TICKET_UNITS, H); u += S::lanes) {
+        if (u + S::lanes <= H) {
+          body(rows, first, Whole<S>{u});
+        } else {
+          body(rows, first, Rest<S>{u, static_cast<int>(H - u)});
+        }
+      }
+    });
+  });
+}
+
+// Panels of columns: four vectors of them; the last panel as many as it needs.
+
+template <class S>
+constexpr int64_t PANEL = 4 * S::lanes;
+
+template <class S>
+SEQGRAD_INLINE int vectorsOf(int64_t N, int64_t column) {
+  return static_cast<int>(pieces<int64_t>(least(N - column, PANEL<S>), S::lanes));
+}
+
+/// The right factor of a product, w(k, column) = weight[k · rowStep + column · columnStep] → packed
+/// [panels][K][vectors][lanes]
+template <class S>
+void packColumns(const float* weight, ptrdiff_t rowStep, ptrdiff_t columnStep, int64_t K, int64_t N, float* packed,
+                 Team& team) {
+  team.parallel(pieces(N, PANEL<S>), [&](int64_t panel) {
+    const int64_t column = panel * PANEL<S>;
+    const int width = vectorsOf<S>(N, column) * S::lanes;
+    packPanel<S>(weight + column * columnStep, rowStep, columnStep, K, N - column, packed + column * K, width, width);
+  });
+}
+
+/// Calls `body(rows, vectors, b, column)` for all tiles of a step: a few rows from b on, and some vectors of columns;
+/// both are compile-time constants.
+template <class S, class Body>
+SEQGRAD_INLINE void columnTiles(int64_t B, int64_t N, Team& team, const Body& body) {
+  const int64_t panels = pieces(N, PANEL<S>), rowTickets = pieces(B, TICKET_ROWS);
+  team.parallel(panels * rowTickets, [&](int64_t ticket) {
+    const int64_t column = ticket / rowTickets * PANEL<S>, b = ticket % rowTickets * TICKET_ROWS;
+    forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
+      withConstant<4>(vectorsOf<S>(N, column), [&](auto vectors) { body(rows, vectors, first, column); });
+    });
+  });
+}
+
+/// Calls `body(v, units)` for the vectors of a tile whose first column is `column`.
+template <class S, int vectors, class Body>
+SEQGRAD_INLINE void forTileVectors(int64_t N, int64_t column, const Body& body) {
+#pragma GCC unroll 8
+  for (int v = 0; v < vectors; v++) {
+    const int64_t at = column + v * S::lanes;
+    if (at + S::lanes <= N) {
+      body(v, Whole<S>{at});
+    } else {
+      body(v, Rest<S>{at, static_cast<int>(N - at)});
+    }
+  }
+}
+
+// Backwards through time.
+
+/// What the backward pass does with one step.
+struct BackwardStep {
+  int64_t t;         // −1 or T for what lies before the first step: the initial states
+  int64_t followed;  // the step that followed t in time, or −1
+  bool isInitial;
+};
+
+/// Calls `body(step)` from the last step to the first, and once more for the initial states.
+template <class Record, class Body>
+SEQGRAD_INLINE void forBackwardSteps(const Record& r, const Body& body) {
+  const int64_t T = r.T;
+  for (int64_t done = 0; done <= T; done++) {
+    const int64_t t = r.reverse ? done : T - 1 - done;
+    body(BackwardStep{t, done == 0 ? -1 : (r.reverse ? t - 1 : t + 1), done == T});
+  }
+}
+
+/// Whether row b has the step that followed.
+template <class Record>
+SEQGRAD_INLINE bool hasFollower(const Record& r, BackwardStep step, int64_t b) {
+  return step.followed >= 0 && isLive(r.lengths, step.followed, b);
+}
+
+/// Whether anything of row b happens at this step.
+template <class Record>
+SEQGRAD_INLINE bool isLive(const Record& r, BackwardStep step, int64_t b) {
+  return !step.isInitial && isLive(r.lengths, step.t, b);
+}
+
+/// recurrent = Σ over j of gradients[j] · weight[j][column], `gradients` [T, B, J] being those of the step that
+/// followed: the sums of a tile of rows from b0 on. Zero where none followed, and for rows where that step took its
+/// state as zero.
+template <class S, int rows, int vectors, class Record, class Ahead>
+SEQGRAD_INLINE void recurrentTile(const Record& r, BackwardStep step, const float* gradients, int64_t J,
+                                  const float* panel, int64_t b0, typename S::Floats (&sum)[rows][vectors],
+                                  const Ahead& ahead) {
+  const bool none = step.followed < 0;
+  const float* from = none ? nullptr : gradients + (step.followed * r.B + b0) * J;
+  multiplyTile<S>(RowMajor{from, J}, panel, vectors * S::lanes, none ? 0 : J, sum, ahead);
+  if (none || r.resets == nullptr) return;
+  for (int row = 0; row < rows; row++) {
+    if (!isCut(r, step.followed, b0 + row)) continue;
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) sum[row][v] = S::zero();
+  }
+}
+
+/// Writes zeros to the units at `at` of `count` gates, H apart, if there are any to write.
+template <class S, class Units>
+SEQGRAD_INLINE void clearGates(float* gates, int count, int64_t H, Units at) {
+  if (gates == nullptr) return;
+  for (int gate = 0; gate < count; gate++) at.store(gates + gate * H, S::zero());
+}
+
+}  // namespace seqgrad
