@@ -7,30 +7,9 @@
 #include "../generated/instructions.h"
 #include "../simd/math.h"
 #include "../simd/tile.h"
-#include "../team.h"
+#include "recurrence.h"
 
 namespace seqgrad {
-
-/// Rows of the batch, and units, that one ticket of a step takes. All units of a few rows come before the next rows:
-/// their gates lie side by side, and memory is read ahead.
-constexpr int64_t TICKET_ROWS = 24, TICKET_UNITS = 64;
-
-/// Calls `body(first, rows)` with nearly equal runs of at most `most` rows; `rows` is a compile-time constant.
-template <int most, class Body>
-SEQGRAD_INLINE void forRows(int64_t begin, int64_t end, const Body& body) {
-  const int64_t count = end - begin, runs = pieces<int64_t>(count, most);
-  for (int64_t run = 0; run < runs; run++) {
-    const int64_t first = count * run / runs;
-    const int rows = static_cast<int>(count * (run + 1) / runs - first);
-    withConstant<most>(rows, [&](auto R) { body(begin + first, R); });
-  }
-}
-
-/// to [n] = from, or zero where there is none
-template <class S>
-SEQGRAD_INLINE void copyOrZero(const float* from, float* to, int64_t n) {
-  forVectors<S>(0, n, [&](auto at) { at.store(to, from == nullptr ? S::zero() : at.load(from)); });
-}
 
 SEQGRAD_INLINE bool isLive(const int32_t* lengths, int64_t t, int64_t b) {
   return lengths == nullptr || t < lengths[b];
@@ -94,14 +73,13 @@ void lstmForward(const LstmForward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
   const int64_t start = r.reverse ? T : 0;
-  copyOrZero<S>(r.h0, r.hidden + start * B * H, B * H);
-  copyOrZero<S>(r.c0, r.cell + start * B * H, B * H);
+  copyOrZero<S>(r.h0, r.hidden + start * B * H, B * H, context);
+  copyOrZero<S>(r.c0, r.cell + start * B * H, B * H, context);
 
   constexpr int WIDTH = 4 * S::lanes;
-  const int64_t panels = pieces<int64_t>(H, S::lanes);
-  const int64_t unitTickets = pieces(H, TICKET_UNITS), rowTickets = pieces(B, TICKET_ROWS);
+  const StepCut<S> cut(B, pieces<int64_t>(H, S::lanes), 32 / S::lanes, 4 * H * H);
   float* packed = context.workspace;  // [panels][H][4][lanes]
-  context.team.parallel(T == 0 ? 0 : panels, [&](int64_t panel) {
+  sharePanels(context, T == 0 ? 0 : cut.panels, H * WIDTH, [&](int64_t panel) {
     const int64_t u = panel * S::lanes;
     for (int gate = 0; gate < 4; gate++) {
       packPanel<S>(r.weightHh + (gate * H + u) * H, 1, H, H, H - u, packed + panel * H * WIDTH + gate * S::lanes, WIDTH,
@@ -111,18 +89,14 @@ void lstmForward(const LstmForward& r, Context& context) {
 
   for (int64_t step = 0; step < T; step++) {
     const int64_t t = r.reverse ? T - 1 - step : step;
-    context.team.parallel(unitTickets * rowTickets, [&](int64_t ticket) {
-      const int64_t u0 = ticket / rowTickets * TICKET_UNITS, b = ticket % rowTickets * TICKET_ROWS;
-      forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
-        for (int64_t u = u0; u < least(u0 + TICKET_UNITS, H); u += S::lanes) {
-          const float* panel = packed + u * H * 4;
-          if (u + S::lanes <= H) {
-            lstmForwardTile<S, rows.value>(r, panel, t, first, Whole<S>{u});
-          } else {
-            lstmForwardTile<S, rows.value>(r, panel, t, first, Rest<S>{u, static_cast<int>(H - u)});
-          }
-        }
-      });
+    cut.share(context, [&](int64_t panel, int64_t first, auto rows) {
+      const int64_t u = panel * S::lanes;
+      const float* weights = packed + panel * H * WIDTH;
+      if (u + S::lanes <= H) {
+        lstmForwardTile<S, rows.value>(r, weights, t, first, Whole<S>{u});
+      } else {
+        lstmForwardTile<S, rows.value>(r, weights, t, first, Rest<S>{u, static_cast<int>(H - u)});
+      }
     });
   }
 }
@@ -219,15 +193,15 @@ template <class S>
 void lstmBackward(const LstmBackward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
-  copyOrZero<S>(r.dHLast, r.dH0, B * H);
-  copyOrZero<S>(r.dCLast, r.dC0, B * H);
+  copyOrZero<S>(r.dHLast, r.dH0, B * H, context);
+  copyOrZero<S>(r.dCLast, r.dC0, B * H, context);
 
   // Panels of four vectors; the last one as many as it needs.
   constexpr int64_t WIDTH = 4 * S::lanes;
-  const int64_t panels = pieces(H, WIDTH), rowTickets = pieces(B, TICKET_ROWS);
+  const StepCut<S> cut(B, pieces(H, WIDTH), 1, 4 * H * H);
   const auto vectorsOf = [&](int64_t u) { return static_cast<int>(pieces<int64_t>(least(H - u, WIDTH), S::lanes)); };
   float* packed = context.workspace;  // [panels][4H][vectors][lanes]
-  context.team.parallel(T == 0 ? 0 : panels, [&](int64_t panel) {
+  sharePanels(context, T == 0 ? 0 : cut.panels, 4 * H * WIDTH, [&](int64_t panel) {
     const int64_t u = panel * WIDTH;
     const int width = vectorsOf(u) * S::lanes;
     packPanel<S>(r.weightHh + u, H, 1, 4 * H, H - u, packed + u * 4 * H, width, width);
@@ -237,12 +211,10 @@ void lstmBackward(const LstmBackward& r, Context& context) {
   for (int64_t done = 0; done <= T; done++) {
     const int64_t t = r.reverse ? done : T - 1 - done;
     const LstmBackwardStep step{t, done == 0 ? -1 : (r.reverse ? t - 1 : t + 1), done == T};
-    context.team.parallel(panels * rowTickets, [&](int64_t ticket) {
-      const int64_t u = ticket / rowTickets * WIDTH, b = ticket % rowTickets * TICKET_ROWS;
-      forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
-        withConstant<4>(vectorsOf(u), [&](auto vectors) {
-          lstmBackwardTile<S, rows.value, vectors.value>(r, packed + u * 4 * H, step, first, u);
-        });
+    cut.share(context, [&](int64_t panel, int64_t first, auto rows) {
+      const int64_t u = panel * WIDTH;
+      withConstant<4>(vectorsOf(u), [&](auto vectors) {
+        lstmBackwardTile<S, rows.value, vectors.value>(r, packed + u * 4 * H, step, first, u);
       });
     });
   }
