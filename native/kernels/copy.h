@@ -2,26 +2,21 @@
 #pragma once
 #include "../generated/instructions.h"
 #include "../simd/vectors.h"
-#include "../team.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
-/// Elements of an array that one ticket takes: 64 KiB.
-constexpr int64_t TICKET_ELEMENTS = 16384;
-
-/// Runs `body` over n elements, in tickets, with a cursor of vectors.
+/// Runs `body` over n elements with a cursor of vectors, in tickets of `grain` elements or more.
 template <class S, class Body>
-void forElements(Context& context, int64_t n, const Body& body) {
-  context.team.parallel(pieces(n, TICKET_ELEMENTS), [&](int64_t ticket) {
-    const int64_t begin = ticket * TICKET_ELEMENTS;
-    forVectors<S>(begin, least(begin + TICKET_ELEMENTS, n), body);
-  });
+SEQGRAD_INLINE void forElements(Context& context, int64_t n, int64_t grain, const Body& body) {
+  // Tickets meet where cache lines do.
+  share(context, Cut(n, grain, 16), [&](int64_t begin, int64_t end) { forVectors<S>(begin, end, body); });
 }
 
 template <class S>
 void fill(const Fill& r, Context& context) {
   const auto value = S::broadcast(r.value);
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, value); });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, value); });
 }
 
 /// One axis of a box: its size and the step on each side.
@@ -31,7 +26,7 @@ struct Axis {
 
 /// y = x, or y += x, along two axes.
 template <class S, bool adds>
-SEQGRAD_INLINE void copyPlane(const float* x, float* y, Axis outer, Axis inner) {
+void copyPlane(const float* x, float* y, Axis outer, Axis inner) {
   const auto put = [](auto at, const float* from, float* to, auto value) {
     (void)from;
     if constexpr (adds) {
@@ -66,27 +61,50 @@ SEQGRAD_INLINE void copyPlane(const float* x, float* y, Axis outer, Axis inner) 
   }
 }
 
+/// Whether no two places of the box are one element of y, by strides that leave room for the axes behind them.
+SEQGRAD_INLINE bool isSeparate(const Axis (&axes)[4]) {
+  int64_t extent = 1;
+  for (int i = 3; i >= 0; i--) {
+    if (axes[i].size == 1) continue;
+    if (axes[i].y < extent) return false;
+    extent += (axes[i].size - 1) * axes[i].y;
+  }
+  return true;
+}
+
 template <class S, bool adds, class Record>
 void copyBox(const Record& r, Context& context) {
   const Axis axes[4] = {{r.n0, r.x0, r.y0}, {r.n1, r.x1, r.y1}, {r.n2, r.x2, r.y2}, {r.n3, r.x3, r.y3}};
   for (const Axis& axis : axes) {
     if (axis.size == 0) return;
   }
-  // Axes 0 and 1 give a plane each. Planes that share elements of y (a step of 0 sums over an axis) must come in order.
-  const int64_t plane = (axes[2].size - 1) * axes[2].y + (axes[3].size - 1) * axes[3].y + 1;
-  const int64_t slab = (axes[1].size - 1) * axes[1].y + plane;
-  const bool separate = (axes[1].size == 1 || axes[1].y >= plane) && (axes[0].size == 1 || axes[0].y >= slab);
-  const auto copyPlaneAt = [&](int64_t i0, int64_t i1) {
-    copyPlane<S, adds>(r.x + i0 * r.x0 + i1 * r.x1, r.y + i0 * r.y0 + i1 * r.y1, axes[2], axes[3]);
+  const auto copyPart = [&](int64_t plane, int64_t row, int64_t column, Axis outer, Axis inner) {
+    const int64_t i0 = plane / r.n1, i1 = plane % r.n1;
+    copyPlane<S, adds>(r.x + i0 * r.x0 + i1 * r.x1 + row * r.x2 + column * r.x3,
+                       r.y + i0 * r.y0 + i1 * r.y1 + row * r.y2 + column * r.y3, outer, inner);
   };
-  if (separate) {
-    const int64_t planes = axes[0].size * axes[1].size;
-    context.team.parallel(planes, [&](int64_t ticket) { copyPlaneAt(ticket / r.n1, ticket % r.n1); });
-  } else {
-    for (int64_t i0 = 0; i0 < r.n0; i0++) {
-      for (int64_t i1 = 0; i1 < r.n1; i1++) copyPlaneAt(i0, i1);
-    }
+  const int64_t planes = int64_t{r.n0} * r.n1;
+  if (!isSeparate(axes)) {
+    // A step of 0 sums over an axis: in order.
+    for (int64_t plane = 0; plane < planes; plane++) copyPart(plane, 0, 0, axes[2], axes[3]);
+    return;
   }
+  // Planes together if they are small, else parts of a plane, of sixteen rows at least: a transposition wants blocks.
+  constexpr int64_t BLOCK = 16;
+  const int64_t fitting = rowsOf(STREAMED, r.n3), rows = fitting <= BLOCK ? BLOCK : fitting / BLOCK * BLOCK;
+  const int64_t columns =
+      rows > BLOCK ? r.n3 : least<int64_t>(r.n3, STREAMED / least<int64_t>(r.n2, BLOCK) / BLOCK * BLOCK);
+  const int64_t rowParts = pieces<int64_t>(r.n2, rows), columnParts = pieces<int64_t>(r.n3, columns);
+  const int64_t parts = rowParts * columnParts;
+  share(context, Cut(planes * parts, rowsOf(STREAMED, least<int64_t>(rows, r.n2) * columns)),
+        [&](int64_t begin, int64_t end) {
+          for (int64_t i = begin; i < end; i++) {
+            const int64_t row = i % parts / columnParts * rows, column = i % columnParts * columns;
+            const Axis outer{least<int64_t>(rows, r.n2 - row), r.x2, r.y2};
+            const Axis inner{least<int64_t>(columns, r.n3 - column), r.x3, r.y3};
+            copyPart(i / parts, row, column, outer, inner);
+          }
+        });
 }
 
 template <class S>
@@ -102,7 +120,7 @@ void copyAdd(const CopyAdd& r, Context& context) {
 template <class S>
 void copyIf(const CopyIf& r, Context& context) {
   if (*r.flag == 0) return;
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, at.load(r.x)); });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, at.load(r.x)); });
 }
 
 }  // namespace seqgrad

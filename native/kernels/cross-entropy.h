@@ -3,7 +3,7 @@
 #include "../generated/instructions.h"
 #include "../simd/lanes.h"
 #include "../simd/math.h"
-#include "../team.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
@@ -78,10 +78,9 @@ SEQGRAD_INLINE float crossEntropyRow(const float* x, float* dx, int32_t label, i
 /// logits, dLogits [N, V], labels, rowLoss [N]
 template <class S>
 void softmaxCrossEntropy(const SoftmaxCrossEntropy& r, Context& context) {
-  constexpr int64_t ROWS = 16;
   const int64_t N = r.N, V = r.V;
-  context.team.parallel(pieces(N, ROWS), [&](int64_t ticket) {
-    for (int64_t i = ticket * ROWS; i < least(ticket * ROWS + ROWS, N); i++) {
+  share(context, Cut(N, rowsOf(COMPUTED, V)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
       const int32_t label = r.labels[i];
       float* dx = r.dLogits == nullptr ? nullptr : r.dLogits + i * V;
       if (label >= 0 && label < V) {

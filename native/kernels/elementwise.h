@@ -8,12 +8,12 @@ namespace seqgrad {
 
 template <class S>
 void add(const Add& r, Context& context) {
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, at.load(r.a) + at.load(r.b)); });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, at.load(r.a) + at.load(r.b)); });
 }
 
 template <class S>
 void mul(const Mul& r, Context& context) {
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, at.load(r.a) * at.load(r.b)); });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, at.load(r.a) * at.load(r.b)); });
 }
 
 template <class S>
@@ -29,23 +29,23 @@ void sqrt(const Sqrt& r, Context& context) {
 template <class S>
 void scale(const Scale& r, Context& context) {
   const auto factor = S::broadcast(r.factor);
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, factor * at.load(r.x)); });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, factor * at.load(r.x)); });
 }
 
 template <class S>
 void scaleBy(const ScaleBy& r, Context& context) {
   const auto factor = S::broadcast(*r.factor);
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, factor * at.load(r.x)); });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, factor * at.load(r.x)); });
 }
 
 template <class S>
 void sigmoid(const Sigmoid& r, Context& context) {
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, math::sigmoid<S>(at.load(r.x))); });
+  forElements<S>(context, r.n, COMPUTED, [&](auto at) { at.store(r.y, math::sigmoid<S>(at.load(r.x))); });
 }
 
 template <class S>
 void sigmoidBackward(const SigmoidBackward& r, Context& context) {
-  forElements<S>(context, r.n, [&](auto at) {
+  forElements<S>(context, r.n, STREAMED, [&](auto at) {
     const auto y = at.load(r.y);
     at.store(r.dx, at.load(r.dy) * S::fma(-y, y, y));
   });
@@ -53,13 +53,13 @@ void sigmoidBackward(const SigmoidBackward& r, Context& context) {
 
 template <class S>
 void tanh(const Tanh& r, Context& context) {
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, math::tanh<S>(at.load(r.x))); });
+  forElements<S>(context, r.n, COMPUTED, [&](auto at) { at.store(r.y, math::tanh<S>(at.load(r.x))); });
 }
 
 template <class S>
 void tanhBackward(const TanhBackward& r, Context& context) {
   const auto one = S::broadcast(1.0f);
-  forElements<S>(context, r.n, [&](auto at) {
+  forElements<S>(context, r.n, STREAMED, [&](auto at) {
     const auto y = at.load(r.y);
     at.store(r.dx, at.load(r.dy) * S::fma(-y, y, one));
   });
@@ -68,7 +68,7 @@ void tanhBackward(const TanhBackward& r, Context& context) {
 template <class S>
 void relu(const Relu& r, Context& context) {
   // +0 for every x ≤ 0, and NaN stays NaN.
-  forElements<S>(context, r.n, [&](auto at) {
+  forElements<S>(context, r.n, STREAMED, [&](auto at) {
     const auto x = at.load(r.x);
     at.store(r.y, S::select(S::zero() >= x, S::zero(), x));
   });
@@ -76,7 +76,7 @@ void relu(const Relu& r, Context& context) {
 
 template <class S>
 void reluBackward(const ReluBackward& r, Context& context) {
-  forElements<S>(context, r.n,
+  forElements<S>(context, r.n, STREAMED,
                  [&](auto at) { at.store(r.dx, S::select(S::zero() < at.load(r.y), at.load(r.dy), S::zero())); });
 }
 

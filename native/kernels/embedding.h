@@ -2,17 +2,16 @@
 #pragma once
 #include "../generated/instructions.h"
 #include "../simd/vectors.h"
-#include "../team.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
 /// table [V, C], ids [N], y [N, C]
 template <class S>
 void embedding(const Embedding& r, Context& context) {
-  constexpr int64_t ROWS = 64;
-  const int64_t N = r.N, C = r.C;
-  context.team.parallel(pieces(N, ROWS), [&](int64_t ticket) {
-    for (int64_t i = ticket * ROWS; i < least(ticket * ROWS + ROWS, N); i++) {
+  const int64_t C = r.C;
+  share(context, Cut(r.N, rowsOf(STREAMED, C)), [&](int64_t begin, int64_t end) {
+    for (int64_t i = begin; i < end; i++) {
       const int32_t id = r.ids[i];
       float* y = r.y + i * C;
       if (id >= 0 && id < r.V) {
@@ -26,13 +25,13 @@ void embedding(const Embedding& r, Context& context) {
   });
 }
 
-/// ids [N], dy [N, C], dTable [V, C]. A row may occur often, so tickets are cut by columns.
+/// ids [N], dy [N, C], dTable [V, C]. A row may occur often, so tickets are cut by columns, four cache lines or more:
+/// each ticket reads all ids.
 template <class S>
 void embeddingBackward(const EmbeddingBackward& r, Context& context) {
-  constexpr int64_t COLUMNS = 64;
-  const int64_t C = r.C;
-  context.team.parallel(pieces(C, COLUMNS), [&](int64_t ticket) {
-    const int64_t begin = ticket * COLUMNS, end = least(begin + COLUMNS, C);
+  constexpr int64_t LEAST_COLUMNS = 64;
+  const int64_t C = r.C, columns = rowsOf(STREAMED, r.N);
+  share(context, Cut(C, columns < LEAST_COLUMNS ? LEAST_COLUMNS : columns, 16), [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < r.N; i++) {
       const int32_t id = r.ids[i];
       if (id < 0 || id >= r.V) continue;

@@ -57,14 +57,14 @@ template <class S>
 void gruForward(const GruForward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
-  copyOrZero<S>(r.h0, r.hidden + (r.reverse ? T : 0) * B * H, B * H);
+  copyOrZero<S>(r.h0, r.hidden + (r.reverse ? T : 0) * B * H, B * H, context);
   if (T == 0) return;
 
   float* packed = context.workspace;  // [panels][H][3][lanes]
-  packUnits<S, 3>(r.weightHh, H, H, packed, context.team);
+  packUnits<S, 3>(r.weightHh, H, H, packed, context);
   for (int64_t step = 0; step < T; step++) {
     const int64_t t = r.reverse ? T - 1 - step : step;
-    unitTiles<S>(B, H, context.team, [&](auto rows, int64_t first, auto at) {
+    unitTiles<S>(B, H, 3 * H * H, context, [&](auto rows, int64_t first, auto at) {
       gruForwardTile<S, rows.value>(r, packed + at.index * H * 3, t, first, at);
     });
   }
@@ -149,13 +149,13 @@ template <class S>
 void gruBackward(const GruBackward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
-  copyOrZero<S>(r.dHLast, r.dH0, B * H);
+  copyOrZero<S>(r.dHLast, r.dH0, B * H, context);
   if (T == 0) return;
 
   float* packed = context.workspace;  // [panels][3H][vectors][lanes]
-  packColumns<S>(r.weightHh, H, 1, 3 * H, H, packed, context.team);
+  packColumns<S>(r.weightHh, H, 1, 3 * H, H, packed, context);
   forBackwardSteps(r, [&](BackwardStep step) {
-    columnTiles<S>(B, H, context.team, [&](auto rows, auto vectors, int64_t b, int64_t u) {
+    columnTiles<S>(B, H, 3 * H * H, context, [&](auto rows, auto vectors, int64_t b, int64_t u) {
       gruBackwardTile<S, rows.value, vectors.value>(r, packed + u * 3 * H, step, b, u);
     });
   });

@@ -70,17 +70,17 @@ void lstmForward(const LstmForward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
   const int64_t start = r.reverse ? T : 0;
-  copyOrZero<S>(r.h0, r.hidden + start * B * H, B * H);
-  copyOrZero<S>(r.c0, r.cell + start * B * H, B * H);
+  copyOrZero<S>(r.h0, r.hidden + start * B * H, B * H, context);
+  copyOrZero<S>(r.c0, r.cell + start * B * H, B * H, context);
   if (T == 0) return;
 
   float* packed = context.workspace;  // [panels][H][4][lanes]
-  packUnits<S, 4>(r.weightHh, H, H, packed, context.team);
+  packUnits<S, 4>(r.weightHh, H, H, packed, context);
   for (int64_t step = 0; step < T; step++) {
     const int64_t t = r.reverse ? T - 1 - step : step;
     const float* before = r.hidden + stateBefore(r, t) * B * H;
     float* after = r.hidden + stateAfter(r, t) * B * H;
-    unitTiles<S>(B, H, context.team, [&](auto rows, int64_t first, auto at) {
+    unitTiles<S>(B, H, 4 * H * H, context, [&](auto rows, int64_t first, auto at) {
       lstmCells<S, rows.value>(r, H, packed + at.index * H * 4, t, first, at, [&](int64_t b, bool live, auto h) {
         at.store(after + b * H, live ? h : at.load(before + b * H));
       });
@@ -178,14 +178,14 @@ template <class S>
 void lstmBackward(const LstmBackward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
-  copyOrZero<S>(r.dHLast, r.dH0, B * H);
-  copyOrZero<S>(r.dCLast, r.dC0, B * H);
+  copyOrZero<S>(r.dHLast, r.dH0, B * H, context);
+  copyOrZero<S>(r.dCLast, r.dC0, B * H, context);
   if (T == 0) return;
 
   float* packed = context.workspace;  // [panels][4H][vectors][lanes]
-  packColumns<S>(r.weightHh, H, 1, 4 * H, H, packed, context.team);
+  packColumns<S>(r.weightHh, H, 1, 4 * H, H, packed, context);
   forBackwardSteps(r, [&](BackwardStep step) {
-    columnTiles<S>(B, H, context.team, [&](auto rows, auto vectors, int64_t b, int64_t u) {
+    columnTiles<S>(B, H, 4 * H * H, context, [&](auto rows, auto vectors, int64_t b, int64_t u) {
       lstmBackwardTile<S, rows.value, vectors.value>(r, packed + u * 4 * H, step, b, u);
     });
   });

@@ -3,14 +3,16 @@
 #pragma once
 #include "../generated/instructions.h"
 #include "../simd/tile.h"
-#include "../team.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
 /// K block of the contract: where sums are cut.
 constexpr int64_t K_BLOCK = 256;
-/// Tiles of rows, and panels, that one ticket multiplies.
-constexpr int64_t TICKET_TILES = 16, TICKET_PANELS = 8;
+/// Tiles of rows that are multiplied by a panel before the next one.
+constexpr int64_t RUN_TILES = 16;
+/// Elements of a left factor that a core's cache holds beside a panel.
+constexpr int64_t SMALL_FACTOR = 1 << 16;
 
 /// One tile of c.
 struct Tile {
@@ -106,6 +108,8 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   const int64_t M = r.M, N = r.N, K = r.K;
   const int64_t panels = pieces(N, WIDTH), tiles = pieces<int64_t>(M, S::tileRows);
   const Tiling tiling{M, tiles};
+  const int64_t runs = pieces(tiles, RUN_TILES);
+  const auto startOfRun = [&](int64_t run) { return tiles * run / runs; };
   const bool packsA = r.aColumn != 1;
   // Packing a panel pays when enough tiles use it.
   const bool packsB = r.bColumn != 1 || tiles > 2;
@@ -116,24 +120,27 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   int64_t begin = 0;
   do {
     const int64_t k = least(K - begin, K_BLOCK);
-    context.team.parallel(panels + (packsA ? pieces(tiles, TICKET_TILES) : 0), [&](int64_t ticket) {
-      if (ticket < panels) {
-        if (!isPacked(ticket)) return;
-        packPanel<S>(b + begin * r.bRow + ticket * WIDTH * r.bColumn, r.bRow, r.bColumn, k, N - ticket * WIDTH,
-                     panelsPacked + ticket * WIDTH * k, WIDTH, WIDTH);
-      } else {
-        const int64_t first = (ticket - panels) * TICKET_TILES;
-        packTiles<S>(a + begin * r.aColumn, r.aRow, r.aColumn, k, tiling, first, least(first + TICKET_TILES, tiles),
-                     tilesPacked);
+    const int64_t toPack = panels + (packsA ? runs : 0);
+    share(context, Cut(toPack, rowsOf(STREAMED, WIDTH * k)), [&](int64_t first, int64_t end) {
+      for (int64_t panel = first; panel < least(end, panels); panel++) {
+        if (!isPacked(panel)) continue;
+        packPanel<S>(b + begin * r.bRow + panel * WIDTH * r.bColumn, r.bRow, r.bColumn, k, N - panel * WIDTH,
+                     panelsPacked + panel * WIDTH * k, WIDTH, WIDTH);
+      }
+      for (int64_t i = first < panels ? panels : first; i < end; i++) {
+        packTiles<S>(a + begin * r.aColumn, r.aRow, r.aColumn, k, tiling, startOfRun(i - panels),
+                     startOfRun(i - panels + 1), tilesPacked);
       }
     });
 
-    const int64_t columnTickets = pieces(panels, TICKET_PANELS), rowTickets = pieces(tiles, TICKET_TILES);
-    context.team.parallel(rowTickets * columnTickets, [&](int64_t ticket) {
-      const int64_t firstTile = ticket / columnTickets * TICKET_TILES,
-                    firstPanel = ticket % columnTickets * TICKET_PANELS;
-      for (int64_t panel = firstPanel; panel < least(firstPanel + TICKET_PANELS, panels); panel++) {
-        const int64_t column = panel * WIDTH;
+    // One panel after the other for a run of tiles, which stays in the core's cache. A small left factor stays there
+    // anyway: then one run after the other for a panel, so that a lane uses the panels that it has packed itself.
+    const bool panelsFirst = !packsA && M * k <= SMALL_FACTOR;
+    const int64_t runProduct = pieces(tiles, runs) * S::tileRows * WIDTH * k;
+    share(context, Cut(runs * panels, rowsOf(LEAST_PRODUCT, runProduct)), [&](int64_t first, int64_t end) {
+      for (int64_t item = first; item < end; item++) {
+        const int64_t run = panelsFirst ? item % runs : item / panels;
+        const int64_t panel = panelsFirst ? item / runs : item % panels, column = panel * WIDTH;
         Tile tile{};
         tile.panel = isPacked(panel) ? panelsPacked + column * k : b + begin * r.bRow + column;
         tile.panelRow = isPacked(panel) ? WIDTH : r.bRow;
@@ -142,7 +149,7 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
         tile.columns = least(N - column, WIDTH);
         tile.bias = bias == nullptr || begin > 0 ? nullptr : bias + column;
         tile.adds = adds || begin > 0;
-        for (int64_t i = firstTile; i < least(firstTile + TICKET_TILES, tiles); i++) {
+        for (int64_t i = startOfRun(run); i < startOfRun(run + 1); i++) {
           const int64_t row = tiling.start(i);
           tile.a = packsA ? tilesPacked + row * k : a + row * r.aRow + begin;
           tile.aRow = r.aRow;

@@ -16,25 +16,24 @@ void clipByNorm(const ClipByNorm& r, Context&) {
   *r.finite = finite ? 1.0f : 0.0f;
 }
 
-/// Calls `body(rateFactor, decay, update)` for each live segment; `update(element)` then runs over the segment's
-/// elements.
+/// Calls `body(rateFactor, decay, update)` for the part of each live segment that lies in a ticket's part of the arena;
+/// `update(element)` then runs over the elements of that part.
 template <class S, class Record, class Body>
 SEQGRAD_INLINE void forSegments(const Record& r, Context& context, const Body& body) {
   if (*r.finite == 0) return;
-  for (int64_t s = 0; s < r.S; s++) {
-    const int32_t* row = r.segments + 4 * s;
-    const int64_t offset = row[0], length = row[1], group = row[2];
-    const bool frozen = row[3] != 0;
-    const bool inside = offset >= 0 && length >= 0 && offset + length <= r.P && group >= 0 && group < r.G;
-    if (frozen || !inside) continue;
-    const float* its = r.groups + 2 * group;
-    body(its[0], its[1], [&](const auto& update) {
-      forElements<S>(context, length, [&](auto at) {
-        at.index += offset;
-        update(at);
-      });
-    });
-  }
+  share(context, Cut(r.P, STREAMED, 16), [&](int64_t begin, int64_t end) {
+    for (int64_t s = 0; s < r.S; s++) {
+      const int32_t* row = r.segments + 4 * s;
+      const int64_t offset = row[0], length = row[1], group = row[2];
+      const bool frozen = row[3] != 0;
+      const bool inside = offset >= 0 && length >= 0 && offset + length <= r.P && group >= 0 && group < r.G;
+      if (frozen || !inside) continue;
+      const int64_t from = offset < begin ? begin : offset, to = least(offset + length, end);
+      if (from >= to) continue;
+      const float* its = r.groups + 2 * group;
+      body(its[0], its[1], [&](const auto& update) { forVectors<S>(from, to, update); });
+    }
+  });
 }
 
 /// parameters, gradients, velocity [P]

@@ -9,21 +9,21 @@ void projectedLstmForward(const ProjectedLstmForward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H, P = r.P;
   if (B == 0) return;
   const int64_t start = r.reverse ? T : 0;
-  copyOrZero<S>(r.h0, r.hidden + start * B * P, B * P);
-  copyOrZero<S>(r.c0, r.cell + start * B * H, B * H);
+  copyOrZero<S>(r.h0, r.hidden + start * B * P, B * P, context);
+  copyOrZero<S>(r.c0, r.cell + start * B * H, B * H, context);
   if (T == 0) return;
 
   float* packedHh = context.workspace;                                           // [panels][P][4][lanes]
   float* packedHr = packedHh + pieces<int64_t>(H, S::lanes) * S::lanes * 4 * P;  // [panels][H][vectors][lanes]
-  packUnits<S, 4>(r.weightHh, H, P, packedHh, context.team);
-  packColumns<S>(r.weightHr, 1, H, H, P, packedHr, context.team);
+  packUnits<S, 4>(r.weightHh, H, P, packedHh, context);
+  packColumns<S>(r.weightHr, 1, H, H, P, packedHr, context);
   for (int64_t step = 0; step < T; step++) {
     const int64_t t = r.reverse ? T - 1 - step : step;
-    unitTiles<S>(B, H, context.team, [&](auto rows, int64_t first, auto at) {
+    unitTiles<S>(B, H, 4 * H * P, context, [&](auto rows, int64_t first, auto at) {
       lstmCells<S, rows.value>(r, P, packedHh + at.index * P * 4, t, first, at,
                                [&](int64_t b, bool, auto value) { at.store(r.unprojected + (t * B + b) * H, value); });
     });
-    columnTiles<S>(B, P, context.team, [&](auto rows, auto vectors, int64_t b0, int64_t p) {
+    columnTiles<S>(B, P, H * P, context, [&](auto rows, auto vectors, int64_t b0, int64_t p) {
       typename S::Floats h[rows.value][vectors.value];
       multiplyTile<S>(RowMajor{r.unprojected + (t * B + b0) * H, H}, packedHr + p * H, vectors.value * S::lanes, H, h,
                       [](int) {});
@@ -89,20 +89,20 @@ template <class S>
 void projectedLstmBackward(const ProjectedLstmBackward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H, P = r.P;
   if (B == 0) return;
-  copyOrZero<S>(r.dHLast, r.dH0, B * P);
-  copyOrZero<S>(r.dCLast, r.dC0, B * H);
+  copyOrZero<S>(r.dHLast, r.dH0, B * P, context);
+  copyOrZero<S>(r.dCLast, r.dC0, B * H, context);
   if (T == 0) return;
 
   float* packedHh = context.workspace;                                           // [panels][4H][vectors][lanes]
   float* packedHr = packedHh + pieces<int64_t>(P, S::lanes) * S::lanes * 4 * H;  // [panels][P][vectors][lanes]
-  packColumns<S>(r.weightHh, P, 1, 4 * H, P, packedHh, context.team);
-  packColumns<S>(r.weightHr, H, 1, P, H, packedHr, context.team);
+  packColumns<S>(r.weightHh, P, 1, 4 * H, P, packedHh, context);
+  packColumns<S>(r.weightHr, H, 1, P, H, packedHr, context);
   forBackwardSteps(r, [&](BackwardStep step) {
-    columnTiles<S>(B, P, context.team, [&](auto rows, auto vectors, int64_t b, int64_t p) {
+    columnTiles<S>(B, P, 4 * H * P, context, [&](auto rows, auto vectors, int64_t b, int64_t p) {
       projectedHiddenBackward<S, rows.value, vectors.value>(r, packedHh + p * 4 * H, step, b, p);
     });
     if (step.isInitial) return;
-    columnTiles<S>(B, H, context.team, [&](auto rows, auto vectors, int64_t b, int64_t u) {
+    columnTiles<S>(B, H, H * P, context, [&](auto rows, auto vectors, int64_t b, int64_t u) {
       projectedCellsBackward<S, rows.value, vectors.value>(r, packedHr + u * P, step.t, b, u);
     });
   });

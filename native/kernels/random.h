@@ -3,7 +3,7 @@
 #include "../generated/instructions.h"
 #include "../simd/math.h"
 #include "../simd/vectors.h"
-#include "../team.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
@@ -42,10 +42,9 @@ SEQGRAD_INLINE typename S::Floats uniform(typename S::Ints word) {
 template <class S, class Draw, class Body>
 SEQGRAD_INLINE void forRandom(int64_t n, int32_t stream, const int32_t* random, Context& context, const Draw& draw,
                               const Body& body) {
-  constexpr int64_t TICKET = 16384, BLOCK = 4 * S::lanes;
-  context.team.parallel(pieces(n, TICKET), [&](int64_t ticket) {
-    const int64_t end = least(ticket * TICKET + TICKET, n);
-    for (int64_t block = ticket * TICKET; block < end; block += BLOCK) {
+  constexpr int64_t BLOCK = 4 * S::lanes;
+  share(context, Cut(n, COMPUTED, BLOCK), [&](int64_t begin, int64_t end) {
+    for (int64_t block = begin; block < end; block += BLOCK) {
       typename S::Ints word[4];
       typename S::Floats value[4];
       philox<S>(static_cast<int32_t>(block / 4), stream, random, word);

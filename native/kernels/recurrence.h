@@ -5,29 +5,71 @@
 // is computed while the sums are in registers.
 #pragma once
 #include "../simd/tile.h"
-#include "../team.h"
+#include "copy.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
-/// Rows of the batch, and units, that one ticket of a step takes. All units of a few rows come before the next rows:
-/// their gates lie side by side, and memory is read ahead.
-constexpr int64_t TICKET_ROWS = 24, TICKET_UNITS = 64;
-
-/// Calls `body(first, rows)` with nearly equal runs of at most `most` rows; `rows` is a compile-time constant.
-template <int most, class Body>
-SEQGRAD_INLINE void forRows(int64_t begin, int64_t end, const Body& body) {
-  const int64_t count = end - begin, runs = pieces<int64_t>(count, most);
-  for (int64_t run = 0; run < runs; run++) {
-    const int64_t first = count * run / runs;
-    const int rows = static_cast<int>(count * (run + 1) / runs - first);
-    withConstant<most>(rows, [&](auto R) { body(begin + first, R); });
-  }
-}
-
 /// to [n] = from, or zero where there is none
 template <class S>
-SEQGRAD_INLINE void copyOrZero(const float* from, float* to, int64_t n) {
-  forVectors<S>(0, n, [&](auto at) { at.store(to, from == nullptr ? S::zero() : at.load(from)); });
+void copyOrZero(const float* from, float* to, int64_t n, Context& context) {
+  forElements<S>(context, n, STREAMED, [&](auto at) { at.store(to, from == nullptr ? S::zero() : at.load(from)); });
+}
+
+/// One step of B rows, cut into tickets. A tile is a few rows of one panel of units.
+///
+/// A lane that keeps its rows from step to step finds their states in its own cache. A lane that keeps its units finds
+/// their part of the weight there, which matters more when the whole weight is too large for a core's cache.
+template <class S>
+struct StepCut {
+  int64_t B, panels, tiles, unitParts, rowParts;
+  bool rowsFirst;
+
+  /// `leastPanels` is what a ticket takes at least, `weight` the elements of the recurrent weight.
+  SEQGRAD_INLINE StepCut(int64_t rows, int64_t panelCount, int64_t leastPanels, int64_t weight)
+      : B(rows), panels(panelCount), tiles(pieces<int64_t>(rows, S::recurrentRows)), rowsFirst(weight <= CACHED) {
+    // Gate maths comes on top of the product, so half of what a product's ticket has is enough; a large step has more
+    // tickets, so that no lane waits long for the last one.
+    const int64_t product = rows * weight;
+    const int64_t worth = product / (LEAST_PRODUCT / 2), large = product / (8 * LEAST_PRODUCT);
+    const int64_t most = worth < 1 ? 1 : large > FEW ? least(large, MANY) : least(worth, FEW);
+    if (rowsFirst) {
+      rowParts = least(most, tiles);
+      unitParts = least(most / rowParts, pieces(panels, leastPanels));
+    } else {
+      unitParts = least(most, pieces(panels, leastPanels));
+      rowParts = least(most / unitParts, tiles);
+    }
+  }
+
+  /// Calls `work(panel, first row, rows)` for every tile; `rows` is a compile-time constant.
+  template <class Work>
+  SEQGRAD_INLINE void share(Context& context, const Work& work) const {
+    context.team.parallel(unitParts * rowParts, [&](int64_t ticket) {
+      const int64_t unitPart = rowsFirst ? ticket % unitParts : ticket / rowParts;
+      const int64_t rowPart = rowsFirst ? ticket / unitParts : ticket % rowParts;
+      // All units of a few rows before the next rows: their gates lie side by side, and memory is read ahead.
+      for (int64_t tile = tiles * rowPart / rowParts; tile < tiles * (rowPart + 1) / rowParts; tile++) {
+        const int64_t first = B * tile / tiles;
+        withConstant<S::recurrentRows>(static_cast<int>(B * (tile + 1) / tiles - first), [&](auto rows) {
+          const int64_t end = panels * (unitPart + 1) / unitParts;
+          for (int64_t panel = panels * unitPart / unitParts; panel < end; panel++) work(panel, first, rows);
+        });
+      }
+    });
+  }
+
+ private:
+  static constexpr int64_t FEW = 16, MANY = 64;
+  static constexpr int64_t CACHED = 1 << 17;
+};
+
+/// Calls `work(panel)` for all panels, of so many elements each.
+template <class Work>
+SEQGRAD_INLINE void sharePanels(Context& context, int64_t panels, int64_t elements, const Work& work) {
+  share(context, Cut(panels, rowsOf(STREAMED, elements)), [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; panel++) work(panel);
+  });
 }
 
 /// The states before and after step t.
@@ -57,9 +99,9 @@ SEQGRAD_INLINE bool isCut(const Record& r, int64_t t, int64_t b) {
 
 /// weight [gates · H, K] → packed [units / lanes][K][gates][lanes]
 template <class S, int gates>
-void packUnits(const float* weight, int64_t H, int64_t K, float* packed, Team& team) {
+void packUnits(const float* weight, int64_t H, int64_t K, float* packed, Context& context) {
   constexpr int WIDTH = gates * S::lanes;
-  team.parallel(pieces<int64_t>(H, S::lanes), [&](int64_t panel) {
+  sharePanels(context, pieces<int64_t>(H, S::lanes), K * WIDTH, [&](int64_t panel) {
     const int64_t u = panel * S::lanes;
     for (int gate = 0; gate < gates; gate++) {
       packPanel<S>(weight + (gate * H + u) * K, 1, K, K, H - u, packed + panel * K * WIDTH + gate * S::lanes, WIDTH,
@@ -69,21 +111,17 @@ void packUnits(const float* weight, int64_t H, int64_t K, float* packed, Team& t
 }
 
 /// Calls `body(rows, b, units)` for all tiles of a step: a few rows from b on, and the units of a vector. `rows` is a
-/// compile-time constant.
+/// compile-time constant; `weight` is how many elements the recurrent weight has.
 template <class S, class Body>
-SEQGRAD_INLINE void unitTiles(int64_t B, int64_t H, Team& team, const Body& body) {
-  const int64_t unitTickets = pieces(H, TICKET_UNITS), rowTickets = pieces(B, TICKET_ROWS);
-  team.parallel(unitTickets * rowTickets, [&](int64_t ticket) {
-    const int64_t u0 = ticket / rowTickets * TICKET_UNITS, b = ticket % rowTickets * TICKET_ROWS;
-    forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
-      for (int64_t u = u0; u < least(u0 + TICKET_UNITS, H); u += S::lanes) {
-        if (u + S::lanes <= H) {
-          body(rows, first, Whole<S>{u});
-        } else {
-          body(rows, first, Rest<S>{u, static_cast<int>(H - u)});
-        }
-      }
-    });
+SEQGRAD_INLINE void unitTiles(int64_t B, int64_t H, int64_t weight, Context& context, const Body& body) {
+  const StepCut<S> cut(B, pieces<int64_t>(H, S::lanes), 32 / S::lanes, weight);
+  cut.share(context, [&](int64_t panel, int64_t first, auto rows) {
+    const int64_t u = panel * S::lanes;
+    if (u + S::lanes <= H) {
+      body(rows, first, Whole<S>{u});
+    } else {
+      body(rows, first, Rest<S>{u, static_cast<int>(H - u)});
+    }
   });
 }
 
@@ -101,8 +139,8 @@ SEQGRAD_INLINE int vectorsOf(int64_t N, int64_t column) {
 /// [panels][K][vectors][lanes]
 template <class S>
 void packColumns(const float* weight, ptrdiff_t rowStep, ptrdiff_t columnStep, int64_t K, int64_t N, float* packed,
-                 Team& team) {
-  team.parallel(pieces(N, PANEL<S>), [&](int64_t panel) {
+                 Context& context) {
+  sharePanels(context, pieces(N, PANEL<S>), K * PANEL<S>, [&](int64_t panel) {
     const int64_t column = panel * PANEL<S>;
     const int width = vectorsOf<S>(N, column) * S::lanes;
     packPanel<S>(weight + column * columnStep, rowStep, columnStep, K, N - column, packed + column * K, width, width);
@@ -110,15 +148,13 @@ void packColumns(const float* weight, ptrdiff_t rowStep, ptrdiff_t columnStep, i
 }
 
 /// Calls `body(rows, vectors, b, column)` for all tiles of a step: a few rows from b on, and some vectors of columns;
-/// both are compile-time constants.
+/// both are compile-time constants. `weight` is how many elements the weight has.
 template <class S, class Body>
-SEQGRAD_INLINE void columnTiles(int64_t B, int64_t N, Team& team, const Body& body) {
-  const int64_t panels = pieces(N, PANEL<S>), rowTickets = pieces(B, TICKET_ROWS);
-  team.parallel(panels * rowTickets, [&](int64_t ticket) {
-    const int64_t column = ticket / rowTickets * PANEL<S>, b = ticket % rowTickets * TICKET_ROWS;
-    forRows<S::recurrentRows>(b, least(b + TICKET_ROWS, B), [&](int64_t first, auto rows) {
-      withConstant<4>(vectorsOf<S>(N, column), [&](auto vectors) { body(rows, vectors, first, column); });
-    });
+SEQGRAD_INLINE void columnTiles(int64_t B, int64_t N, int64_t weight, Context& context, const Body& body) {
+  const StepCut<S> cut(B, pieces(N, PANEL<S>), 1, weight);
+  cut.share(context, [&](int64_t panel, int64_t first, auto rows) {
+    const int64_t column = panel * PANEL<S>;
+    withConstant<4>(vectorsOf<S>(N, column), [&](auto vectors) { body(rows, vectors, first, column); });
   });
 }
 

@@ -36,14 +36,14 @@ template <class S>
 void rnnForward(const RnnForward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
-  copyOrZero<S>(r.h0, r.hidden + (r.reverse ? T : 0) * B * H, B * H);
+  copyOrZero<S>(r.h0, r.hidden + (r.reverse ? T : 0) * B * H, B * H, context);
   if (T == 0) return;
 
   float* packed = context.workspace;  // [panels][H][vectors][lanes]
-  packColumns<S>(r.weightHh, 1, H, H, H, packed, context.team);
+  packColumns<S>(r.weightHh, 1, H, H, H, packed, context);
   for (int64_t step = 0; step < T; step++) {
     const int64_t t = r.reverse ? T - 1 - step : step;
-    columnTiles<S>(B, H, context.team, [&](auto rows, auto vectors, int64_t b, int64_t u) {
+    columnTiles<S>(B, H, H * H, context, [&](auto rows, auto vectors, int64_t b, int64_t u) {
       rnnForwardTile<S, rows.value, vectors.value>(r, packed + u * H, t, b, u);
     });
   }
@@ -89,13 +89,13 @@ template <class S>
 void rnnBackward(const RnnBackward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H;
   if (B == 0 || H == 0) return;
-  copyOrZero<S>(r.dHLast, r.dH0, B * H);
+  copyOrZero<S>(r.dHLast, r.dH0, B * H, context);
   if (T == 0) return;
 
   float* packed = context.workspace;  // [panels][H][vectors][lanes]
-  packColumns<S>(r.weightHh, H, 1, H, H, packed, context.team);
+  packColumns<S>(r.weightHh, H, 1, H, H, packed, context);
   forBackwardSteps(r, [&](BackwardStep step) {
-    columnTiles<S>(B, H, context.team, [&](auto rows, auto vectors, int64_t b, int64_t u) {
+    columnTiles<S>(B, H, H * H, context, [&](auto rows, auto vectors, int64_t b, int64_t u) {
       rnnBackwardTile<S, rows.value, vectors.value>(r, packed + u * H, step, b, u);
     });
   });

@@ -2,7 +2,7 @@
 #pragma once
 #include "../generated/instructions.h"
 #include "../simd/vectors.h"
-#include "../team.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
@@ -11,11 +11,11 @@ template <class S>
 void maskSteps(const MaskSteps& r, Context& context) {
   const int64_t B = r.B, C = r.C;
   if (B == 0 || C == 0) return;
-  context.team.parallel(r.T, [&](int64_t t) {
-    for (int64_t b = 0; b < B; b++) {
-      const float* x = r.x + (t * B + b) * C;
-      float* y = r.y + (t * B + b) * C;
-      if (t < r.lengths[b]) {
+  share(context, Cut(r.T * B, rowsOf(STREAMED, C)), [&](int64_t begin, int64_t end) {
+    for (int64_t row = begin; row < end; row++) {
+      const float* x = r.x + row * C;
+      float* y = r.y + row * C;
+      if (row / B < r.lengths[row % B]) {
         forVectors<S>(0, C, [&](auto at) { at.store(y, at.load(x)); });
       } else {
         forVectors<S>(0, C, [&](auto at) { at.store(y, S::zero()); });
