@@ -12,8 +12,8 @@ export { plan } from './graph/plan.js';
 export type { Tensor } from './graph/tensor.js';
 export {
   type GenerateOptions,
-  LstmLanguageModel,
-  type LstmLanguageModelOptions,
+  LanguageModel,
+  type LanguageModelOptions,
   type WindowOptions,
 } from './models/language-model.js';
 export type { SamplingOptions } from './models/sampling.js';

@@ -7,6 +7,7 @@ import { defineEvaluate } from './evaluate.js';
 import { defineGenerate } from './generate.js';
 import { defineGrad } from './grad.js';
 import { packageVersion } from './package.js';
+import { definePredict } from './predict.js';
 import { defineTrain } from './train.js';
 
 const program = new Command('seqgrad')
@@ -15,7 +16,8 @@ const program = new Command('seqgrad')
   .configureHelp({ sortSubcommands: false })
   .showHelpAfterError('(add --help for the options)');
 
-for (const define of [defineTrain, defineGenerate, defineEvaluate, defineGrad, defineDoctor]) define(program);
+for (const define of [defineTrain, definePredict, defineEvaluate, defineGenerate, defineGrad, defineDoctor])
+  define(program);
 
 // The reader has gone (`| head`): end as a process does that SIGPIPE ends. Or the disk is full: say so.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
