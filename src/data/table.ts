@@ -25,6 +25,9 @@ export interface Table {
 
 const DELIMITERS = [',', '\t', ';', '|'];
 
+/** Characters that the delimiter is guessed from, where the first line is longer. */
+const LONGEST_GUESS = 1 << 16;
+
 /** What the first line separates its cells with. */
 function guessDelimiter(text: string): string {
   const line = (/^[^\n]*/.exec(text)?.[0] ?? '').replace(/"[^"]*"/g, '');
@@ -47,26 +50,35 @@ async function* recordsOf(
 ): AsyncGenerator<Row, void, undefined> {
   const { Parser } = await import('csv-parse');
   const pieces = text[Symbol.asyncIterator]();
-  const first = await pieces.next();
-  if (first.done === true) return;
+  let beginning = '';
+  for (let piece = await pieces.next(); piece.done !== true; piece = await pieces.next()) {
+    beginning += piece.value;
+    if (beginning.includes('\n') || beginning.length > LONGEST_GUESS) break;
+  }
+  if (beginning === '') return;
   const parser = new Parser({
-    delimiter: delimiter ?? guessDelimiter(first.value),
+    delimiter: delimiter ?? guessDelimiter(beginning),
     info: true,
     max_record_size: 0,
+    record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     skip_empty_lines: true,
   });
+  /** Settles when the parser takes more, or is done with. */
+  const room = (): Promise<void> =>
+    new Promise((resolve) => {
+      const proceed = (): void => {
+        for (const event of ['drain', 'close']) parser.off(event, proceed);
+        resolve();
+      };
+      for (const event of ['drain', 'close']) parser.once(event, proceed);
+    });
   const feed = async (): Promise<void> => {
-    for (
-      let piece: IteratorResult<string, unknown> = first;
-      piece.done !== true && !parser.destroyed;
-      piece = await pieces.next()
-    ) {
-      if (parser.write(piece.value)) continue;
-      await new Promise<void>((resolve) => {
-        parser.once('drain', resolve);
-        parser.once('close', resolve);
-      });
+    let piece: string | undefined = beginning;
+    while (piece !== undefined && !parser.destroyed) {
+      if (!parser.write(piece)) await room();
+      const next: IteratorResult<string, unknown> = await pieces.next();
+      piece = next.done === true ? undefined : next.value;
     }
     parser.end();
   };

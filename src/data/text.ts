@@ -17,7 +17,7 @@ const lengthOf = (lead: number): number => (lead < 0x80 ? 1 : lead < 0xe0 ? 2 : 
 function completeLength(bytes: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, bytes.length); back++) {
     const byte = bytes[bytes.length - back] as number;
-    if (byte >= 0xc0) return lengthOf(byte) > back ? bytes.length - back : bytes.length;
+    if (byte >= 0xc0) return byte < 0xf8 && lengthOf(byte) > back ? bytes.length - back : bytes.length;
   }
   return bytes.length;
 }
