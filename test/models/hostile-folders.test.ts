@@ -101,12 +101,12 @@ const hostile: readonly {
   {
     title: 'with another vocabulary size',
     damage: config({ vocab_size: 99 }),
-    message: /vocab\.json.*99 characters.*received \d+/,
+    message: /vocab\.json.*99 tokens.*received \d+/,
   },
   {
     title: 'with a shorter vocabulary',
     damage: (p) => writeFile(join(p, 'vocab.json'), '{"type":"characters","characters":["a"]}'),
-    message: /vocab\.json.*characters.*received 1/,
+    message: /vocab\.json.*tokens.*received 1/,
   },
   {
     title: 'with a list for a vocabulary',
