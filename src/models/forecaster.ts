@@ -138,6 +138,12 @@ const transforms: Readonly<Record<Transform, { to(x: number): number; from(y: nu
   log: { to: Math.log, from: Math.exp },
 };
 
+/** Refuses a season that the naive forecast of the first window would look for before the series. @throws DataError */
+function checkSeason([first = 0]: readonly number[], season: number): void {
+  if (first >= season) return;
+  throw new DataError(`Expected at least ${season} rows (\`season\`) before the first forecast but received ${first}`);
+}
+
 /** Transformed values. @throws DataError naming a value that has no logarithm */
 function transformed({ values, columns }: Series, transform: Transform): Float64Array {
   const bad = transform === 'log' ? values.findIndex((value) => !(value > 0)) : -1;
@@ -230,9 +236,22 @@ export class Forecaster extends TaskModel<ForecasterNetwork> {
     }
   }
 
-  /** How many windows a series has. @throws DataError as {@link batches} */
-  windows(series: Series, options: Pick<ForecastPassOptions, 'rows' | 'part'> = {}, stride = 1): number {
-    return this.#origins(series, options, stride).length;
+  /**
+   * How many windows a series has.
+   * @param season as {@link evaluate} takes it
+   * @throws DataError as {@link batches}, or where the series is shorter than the season
+   */
+  windows(
+    series: Series,
+    {
+      stride = 1,
+      season = 1,
+      ...which
+    }: Pick<ForecastPassOptions, 'rows' | 'part'> & { readonly stride?: number; readonly season?: number } = {},
+  ): number {
+    const origins = this.#origins(series, which, stride);
+    checkSeason(origins, season);
+    return origins.length;
   }
 
   /**
@@ -247,10 +266,7 @@ export class Forecaster extends TaskModel<ForecasterNetwork> {
     checkOptions('evaluate', { season, batch }, { season: wholeNumber(1), batch: wholeNumber(1) });
     const origins = this.#origins(series, which, 1);
     const { columns, targets, horizon } = this.settings;
-    if ((origins[0] as number) < season) {
-      const needed = `${season} rows (\`season\`) before the first forecast`;
-      throw new DataError(`Expected at least ${needed} but received ${origins[0]}`);
-    }
+    checkSeason(origins, season);
     const valueAt = (row: number, column: number): number => series.values[row * columns.length + column] as number;
     const seen = targets.map(() => ({ actual: [] as number[], forecast: [] as number[], naive: [] as number[] }));
     const scaled = this.#scaled(series);

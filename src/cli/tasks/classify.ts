@@ -49,12 +49,22 @@ async function readParts(flags: Flags): Promise<Parts<LabelledText[]>> {
   };
 }
 
+/** A line about the classes that a part does not have, if there are any. */
+function absentFrom(part: string, examples: readonly LabelledText[], labels: readonly string[]): string[] {
+  const present = new Set(examples.map(({ label }) => label));
+  const absent = labels.filter((label) => !present.has(label));
+  return examples.length === 0 || absent.length === 0 ? [] : [`not one in the ${part} part: ${absent.join(', ')}`];
+}
+
 async function train(flags: Flags): Promise<void> {
   const parts = await readParts(flags);
   const texts = parts.train.map(({ text }) => text);
   const { units, minCount, maxLength, hidden, embedding = hidden } = flags;
   const vocabulary = learnVocabulary(texts, { units, size: flags.vocabulary, minCount });
-  const labels = Labels.of(parts.train.map(({ label }) => label)).names;
+  const known = Labels.of(parts.train.map(({ label }) => label));
+  const labels = known.names;
+  for (const { label, where } of [...parts.validation, ...parts.test]) known.index(label, where);
+  const absent = (['validation', 'test'] as const).flatMap((part) => absentFrom(part, parts[part], labels));
   const lengths = texts.map((text) => vocabulary.encode(text).length);
   const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
   const cut = lengths.filter((length) => length > maxLength).length;
@@ -71,13 +81,15 @@ async function train(flags: Flags): Promise<void> {
         vocabulary: vocabulary.size,
         longest,
         cut,
+        absent,
       },
       text:
         `texts: ${count(parts.train)} to train, ${count(parts.validation)} for validation, ${count(parts.test)} for the test; ` +
         `${labels.length} classes, ${vocabulary.size} ${units === 'bpe' ? 'tokens' : `different ${units}`}` +
         (cut === 0
           ? ''
-          : `\n${cut} texts of more than ${maxLength} ${units === 'bpe' ? 'tokens' : units} are cut there (--max-length)`),
+          : `\n${cut} texts of more than ${maxLength} ${units === 'bpe' ? 'tokens' : units} are cut there (--max-length)`) +
+        absent.map((each) => `\n${each}`).join(''),
     },
     createModel: async () =>
       SequenceClassifier.create({

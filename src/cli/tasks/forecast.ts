@@ -135,8 +135,9 @@ async function train(flags: Flags): Promise<void> {
     relative: !flags.absolute,
     backend: await backendFrom(flags),
   });
-  const count = model.windows(series, parts.train?.of, stride);
-  for (const part of [parts.validation, parts.test]) if (part !== undefined) model.windows(part.series, part.of);
+  const count = model.windows(series, { ...parts.train?.of, stride });
+  for (const part of [parts.validation, parts.test])
+    if (part !== undefined) model.windows(part.series, { ...part.of, season });
   const batch = Math.min(flags.batch, count);
   const perEpoch = Math.floor(count / batch);
   const rowsOf = (part: Part | undefined): number =>
