@@ -1,7 +1,7 @@
 /** The training steps that are measured: a character-level LSTM language model, Embedding(V, H) → LSTM(H) → Linear(H, V). */
 import type { Backend } from '../src/backends/executor.js';
 import { CharacterVocabulary } from '../src/data/vocabulary.js';
-import { LstmLanguageModel } from '../src/models/language-model.js';
+import { LanguageModel } from '../src/models/language-model.js';
 import { type Batch, Trainer } from '../src/train/trainer.js';
 
 export interface Cell {
@@ -57,7 +57,7 @@ function text({ batch, time, vocabularySize }: Cell): Int32Array<ArrayBuffer> {
 }
 
 export interface Training {
-  readonly model: LstmLanguageModel;
+  readonly model: LanguageModel;
   readonly trainer: Trainer;
   /** Without end; each loop over them goes on where the one before stopped. */
   readonly batches: Iterable<Batch>;
@@ -73,7 +73,7 @@ export async function startTraining(cell: Cell, backend: Backend): Promise<Train
   const { hiddenSize, batch, time, vocabularySize } = cell;
   const characters = String.fromCodePoint(...Array.from({ length: vocabularySize }, (_, index) => 0x100 + index));
   const vocabulary = CharacterVocabulary.fromText(characters);
-  const model = await LstmLanguageModel.create({ vocabulary, hiddenSize, backend, seed: 1 });
+  const model = await LanguageModel.create({ vocabulary, hiddenSize, backend, seed: 1 });
   const trainer = new Trainer(model, { learningRate: 2e-3, clipNorm: 1 });
   return { model, trainer, batches: withoutEnd(model.batches(text(cell), { batch, window: time })) };
 }

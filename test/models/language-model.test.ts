@@ -5,7 +5,7 @@ import { DataError } from '../../src/data/errors.js';
 import { CharacterVocabulary } from '../../src/data/vocabulary.js';
 import { FileError } from '../../src/formats/errors.js';
 import { SafetensorsReader } from '../../src/formats/safetensors.js';
-import { LstmLanguageModel } from '../../src/models/language-model.js';
+import { LanguageModel } from '../../src/models/language-model.js';
 import { OptionError } from '../../src/program/options.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { float64 } from '../graph/evaluate.js';
@@ -14,7 +14,7 @@ import { bitsOf, smallModel, text, vocabulary } from '../train/text.js';
 import { folder } from './folder.js';
 
 /** Trained a little, with its options away from the defaults. */
-async function trained(backend = float64): Promise<LstmLanguageModel> {
+async function trained(backend = float64): Promise<LanguageModel> {
   const model = await smallModel(backend, { layers: 2, dropout: 0.1 });
   await new Trainer(model, { learningRate: 0.02 }).fit(model.batches(text, { batch: 4, window: 8 }), { steps: 5 });
   return model;
@@ -24,7 +24,7 @@ onEvery('a model comes back from its folder with the same bits, losses and text'
   const model = await trained(backend);
   const path = join(await folder(t), 'not', 'there', 'yet');
   await model.save(path);
-  const loaded = await LstmLanguageModel.load(path, { backend });
+  const loaded = await LanguageModel.load(path, { backend });
   t.is(await bitsOf(loaded), await bitsOf(model));
   t.deepEqual(loaded.network.config, model.network.config);
   t.deepEqual(await loaded.evaluate(text.slice(0, 300)), await model.evaluate(text.slice(0, 300)));
@@ -125,7 +125,7 @@ test('short texts are evaluated, too short ones refused', async (t) => {
 
 test('options of a model that do not fit are refused by name', async (t) => {
   const refused = (options: object, message: RegExp) =>
-    t.throwsAsync(LstmLanguageModel.create({ vocabulary, backend: float64, ...options }), {
+    t.throwsAsync(LanguageModel.create({ vocabulary, backend: float64, ...options }), {
       instanceOf: OptionError,
       message,
     });
