@@ -126,7 +126,7 @@ export interface TaskTraining<M extends Saved> {
   /** What was read, for the note before the first step. */
   readonly data: { readonly values: Readonly<Record<string, unknown>>; readonly text: string };
   createModel(): Promise<M>;
-  batches(model: M): Iterable<Batch>;
+  batches(model: M): Iterable<Batch> | AsyncIterable<Batch>;
   /** The largest batch, whose memory is planned first. */
   readonly shape: BatchShape;
   readonly steps: number;

@@ -20,6 +20,33 @@ export interface SeriesOptions extends TableOptions {
   readonly missing?: Missing | undefined;
 }
 
+/**
+ * A series from rows as they come, such as `{ temperature: 7.5, wind: 3 }`.
+ * @param columns the values to take, in this order; default: all of the first row
+ * @throws DataError naming the row and column of what is no finite number
+ */
+export async function collectSeries(
+  rows: Iterable<Readonly<Record<string, number>>> | AsyncIterable<Readonly<Record<string, number>>>,
+  columns?: readonly string[],
+): Promise<Series> {
+  let names = columns;
+  const values: number[] = [];
+  let length = 0;
+  for await (const row of rows) {
+    names ??= Object.keys(row);
+    length++;
+    for (const name of names) {
+      const value = row[name];
+      if (!Number.isFinite(value)) {
+        throw new DataError(`Expected a finite number "${name}" in row ${length} but received ${shown(value)}`);
+      }
+      values.push(value as number);
+    }
+  }
+  if (names === undefined || length === 0) throw new DataError('Expected rows of numbers but received none');
+  return { columns: names, values: Float64Array.from(values), length };
+}
+
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /** A cell as a number; undefined where it is missing. @throws DataError for anything else */

@@ -182,10 +182,13 @@ export class SequenceClassifier extends TaskModel<ClassifierNetwork> {
    * Batches for training, without end: texts of similar length together, in a new order in every pass.
    * @throws DataError naming an empty text or a label the model does not have
    */
-  *batches(examples: readonly LabelledText[], options: TrainingPassOptions = {}): Generator<Batch, void, undefined> {
+  async *batches(
+    examples: Examples<LabelledText>,
+    options: TrainingPassOptions = {},
+  ): AsyncGenerator<Batch, void, undefined> {
     checkOptions('batches', options, trainingPassRules);
     const { batch = 64, seed = 1 } = options;
-    const encoded = examples.map((example) => this.#encode(example));
+    const encoded = (await collect(examples)).map((example) => this.#encode(example));
     if (encoded.length === 0) throw new DataError('Expected examples to train on but received none');
     const lengths = encoded.map(({ tokens }) => tokens.length);
     const rows = Math.min(batch, encoded.length);

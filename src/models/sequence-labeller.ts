@@ -138,13 +138,13 @@ export class SequenceLabeller extends TaskModel<LabellerNetwork> {
    * Batches for training, without end: sequences of similar length together, in a new order in every pass.
    * @throws DataError naming a sequence that does not fit or a label the model does not have
    */
-  *batches(
-    examples: readonly LabelledSequence[],
+  async *batches(
+    examples: Examples<LabelledSequence>,
     options: TrainingPassOptions = {},
-  ): Generator<Batch, void, undefined> {
+  ): AsyncGenerator<Batch, void, undefined> {
     checkOptions('batches', options, trainingPassRules);
     const { batch = 32, seed = 1 } = options;
-    const encoded = examples.map((example) => this.#encode(example));
+    const encoded = (await collect(examples)).map((example) => this.#encode(example));
     if (encoded.length === 0) throw new DataError('Expected examples to train on but received none');
     const rows = Math.min(batch, encoded.length);
     const lengths = encoded.map(({ tokens }) => tokens.length);

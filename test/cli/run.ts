@@ -26,13 +26,16 @@ export function start(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
   file = main,
+  input = '',
 ): Running {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SEQGRAD_')));
   const child = spawn(process.execPath, [file, ...args], {
     env: { ...inherited, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: 'pipe',
     timeout: 60_000,
   });
+  child.stdin.on('error', () => {}); // it may end before it has read all
+  child.stdin.end(input);
   let stdout = '';
   let stderr = '';
   const listeners = new Set<() => void>();

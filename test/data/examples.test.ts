@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { readLabelledSequences } from '../../src/data/labelled-sequences.js';
 import { type LabelledTextOptions, readLabelledTexts } from '../../src/data/labelled-texts.js';
-import { readSeries, type SeriesOptions } from '../../src/data/series.js';
+import { collectSeries, readSeries, type SeriesOptions } from '../../src/data/series.js';
 import { all, streamOf } from './source.js';
 
 const texts = (text: string, name: string, options?: LabelledTextOptions) =>
@@ -147,4 +147,19 @@ test('missing numbers are refused, skipped, or taken from the row before, as is 
   await t.throwsAsync(series('a,b\nNA,2', { missing: 'previous' }), {
     message: /column "a" but received none, and no row before has one/,
   });
+});
+
+test('series from rows as they come', async (t) => {
+  async function* rows() {
+    yield { a: 1, b: 2 };
+    yield { b: 4, a: 3 };
+  }
+  t.deepEqual(await collectSeries(rows()), { columns: ['a', 'b'], values: Float64Array.of(1, 2, 3, 4), length: 2 });
+  t.deepEqual((await collectSeries(rows(), ['b'])).values, Float64Array.of(2, 4));
+  await t.throwsAsync(collectSeries(rows(), ['c']), {
+    code: 'ERR_SEQGRAD_DATA',
+    message: 'Expected a finite number "c" in row 1 but received none',
+  });
+  await t.throwsAsync(collectSeries([{ a: Number.NaN }]), { message: /"a" in row 1/ });
+  await t.throwsAsync(collectSeries([]), { message: /received none/ });
 });

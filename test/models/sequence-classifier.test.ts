@@ -98,6 +98,17 @@ test('a text is read up to `maxLength`', async (t) => {
   t.notDeepEqual(await model.predict(['axyz']), await model.predict(['axy']));
 });
 
+test('examples may come from anything that yields them', async (t) => {
+  async function* source() {
+    yield* examples;
+  }
+  const model = await SequenceClassifier.fromExamples(source(), { hiddenSize: 4, backend: float64 });
+  const same = await SequenceClassifier.fromExamples(examples, { hiddenSize: 4, backend: float64 });
+  const [batch] = [(await model.batches(source()).next()).value];
+  t.deepEqual(batch, (await same.batches(examples).next()).value);
+  t.deepEqual(await model.evaluate(source()), await same.evaluate(examples));
+});
+
 test('the same seed gives the same training, another one another', async (t) => {
   const losses = async (seed: number): Promise<number[]> => {
     const model = await SequenceClassifier.fromExamples(examples, { hiddenSize: 4, backend: float64, seed });
@@ -116,8 +127,8 @@ test('examples that cannot be used are refused by name', async (t) => {
     message: 'x.csv:7: Expected one of the model’s 3 labels (a, b, c) but received "d"',
   });
   await t.throwsAsync(model.predict(['a', '']), { message: 'Expected a text to classify but received ""' });
-  t.throws(() => model.batches([]).next(), { message: /Expected examples to train on but received none/ });
-  t.throws(() => model.batches(examples, { batch: 0 }).next(), { code: 'ERR_SEQGRAD_OPTION' });
+  await t.throwsAsync(model.batches([]).next(), { message: /Expected examples to train on but received none/ });
+  await t.throwsAsync(model.batches(examples, { batch: 0 }).next(), { code: 'ERR_SEQGRAD_OPTION' });
   await t.throwsAsync(SequenceClassifier.fromExamples([{ text: 'a', label: 'x' }], { backend: float64 }), {
     message: 'Expected labels of at least two classes but received only "x"',
   });
