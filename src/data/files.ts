@@ -1,4 +1,5 @@
 /** Where data comes from: files and folders, or anything that yields text or bytes. */
+import { open, readdir, stat } from '../host/node.js';
 import { DataError } from './errors.js';
 
 /** Text or bytes that come piece by piece, and what messages call them. */
@@ -9,10 +10,6 @@ export interface Stream {
 
 /** A file by its path, or a stream. */
 export type Source = string | Stream;
-
-/** Loaded when it is first needed: everything else here also works where there is no Node. */
-const filesystem = () => import('node:fs/promises');
-const separator = '/';
 
 const reasons: Readonly<Record<string, string>> = {
   ENOENT: 'there is no such file or folder',
@@ -44,7 +41,6 @@ export async function* piecesOf(source: Source): AsyncGenerator<string | Uint8Ar
     yield* source.content;
     return;
   }
-  const { open } = await filesystem();
   try {
     const file = await open(source);
     try {
@@ -64,7 +60,6 @@ export async function* piecesOf(source: Source): AsyncGenerator<string | Uint8Ar
 
 /** Whether a path is a folder. @throws DataError if there is nothing at the path */
 export async function isFolder(path: string): Promise<boolean> {
-  const { stat } = await filesystem();
   return stat(path).then(
     (entry) => entry.isDirectory(),
     (cause) => {
@@ -75,14 +70,13 @@ export async function isFolder(path: string): Promise<boolean> {
 
 /** The paths of what is in a folder, by name, without hidden files. @throws DataError */
 export async function entriesOf(folder: string): Promise<string[]> {
-  const { readdir } = await filesystem();
   const names = await readdir(folder).catch((cause) => {
     throw unreadable(folder, cause);
   });
   return names
     .filter((name) => !name.startsWith('.'))
     .sort()
-    .map((name) => `${folder.replace(/[/\\]+$/, '')}${separator}${name}`);
+    .map((name) => `${folder.replace(/[/\\]+$/, '')}/${name}`);
 }
 
 /** The file itself, or all files of a folder and its folders by name, without hidden ones. @throws DataError */

@@ -1,9 +1,9 @@
 /** Texts with a class each, from tables, JSON lines or folders. */
-import { oneOf } from '../program/options.js';
+import { anything, checkOptions, oneOf } from '../program/options.js';
 import { DataError } from './errors.js';
 import { entriesOf, extensionOf, filesOf, isFolder, nameOf, type Source, stemOf } from './files.js';
 import { readJsonLines, shown } from './jsonl.js';
-import { columnIndex, openTable, type TableOptions } from './table.js';
+import { columnIndex, openTable, type TableOptions, tableRules } from './table.js';
 import { decoded, linesOf, readText } from './text.js';
 
 export interface LabelledText {
@@ -22,7 +22,7 @@ export interface LabelledTextOptions extends TableOptions {
   readonly missing?: 'error' | 'skip' | undefined;
 }
 
-export const textMissingRule = oneOf('error', 'skip');
+const rules = { ...tableRules, textColumn: anything, labelColumn: anything, missing: oneOf('error', 'skip') };
 
 const JSON_LINES = ['.jsonl', '.ndjson'];
 const TABLES = ['.csv', '.tsv', '.tab'];
@@ -40,6 +40,7 @@ export async function* readLabelledTexts(
   source: Source,
   options: LabelledTextOptions = {},
 ): AsyncGenerator<LabelledText, void, undefined> {
+  checkOptions('readLabelledTexts', options, rules);
   if (typeof source === 'string' && (await isFolder(source))) yield* ofFolder(source);
   else if (JSON_LINES.includes(extensionOf(source))) yield* ofJsonLines(source, options);
   else if (TABLES.includes(extensionOf(source))) yield* ofTable(source, options);

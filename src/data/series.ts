@@ -1,9 +1,10 @@
 /** Series of numbers: the rows of a table in the order of time. */
+import { anything, checkOptions } from '../program/options.js';
 import { DataError } from './errors.js';
 import { nameOf, type Source } from './files.js';
 import { shown } from './jsonl.js';
-import { isMissingNumber, type Missing } from './missing.js';
-import { columnIndex, openTable, type Row, type Table, type TableOptions } from './table.js';
+import { isMissingNumber, type Missing, missingRule } from './missing.js';
+import { columnIndex, openTable, type Row, type Table, type TableOptions, tableRules } from './table.js';
 
 export interface Series {
   /** One name for each column. */
@@ -47,6 +48,8 @@ export async function collectSeries(
   return { columns: names, values: Float64Array.from(values), length };
 }
 
+const rules = { ...tableRules, columns: anything, missing: missingRule };
+
 const NUMBER = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i;
 
 /** A cell as a number; undefined where it is missing. @throws DataError for anything else */
@@ -67,10 +70,9 @@ const isNumber = (cell: string): boolean => NUMBER.test(cell.trim()) || isMissin
  * the value of the row before, and the first row must have one.
  * @throws DataError naming file, line and column
  */
-export async function readSeries(
-  source: Source,
-  { columns, missing = 'error', ...options }: SeriesOptions = {},
-): Promise<Series> {
+export async function readSeries(source: Source, seriesOptions: SeriesOptions = {}): Promise<Series> {
+  checkOptions('readSeries', seriesOptions, rules);
+  const { columns, missing = 'error', ...options } = seriesOptions;
   const table = await openTable(source, options);
   let indices = columns?.map((column) => columnIndex(table, column, 'the series'));
   let names = columns ?? [];

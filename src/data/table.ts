@@ -1,4 +1,5 @@
 /** Tables in text: CSV and TSV with quoted fields, streamed. */
+import { checkOptions, type Rule, yesOrNo } from '../program/options.js';
 import { DataError } from './errors.js';
 import { extensionOf, nameOf, type Source } from './files.js';
 import { decoded } from './text.js';
@@ -9,6 +10,14 @@ export interface TableOptions {
   /** Whether the first row names the columns; without, they are called 1, 2, 3, … Default true. */
   readonly header?: boolean | undefined;
 }
+
+/** One character, whatever it takes in UTF-16. */
+const character: Rule = {
+  expected: 'one character',
+  accepts: (value) => typeof value === 'string' && [...value].length === 1,
+};
+
+export const tableRules = { delimiter: character, header: yesOrNo };
 
 export interface Row {
   /** Where the row begins in the file, from 1. */
@@ -104,7 +113,9 @@ async function* recordsOf(
  * @throws DataError naming file, line and column: for a table without rows, two columns of one name, a row with more or fewer cells than
  * the first, a quote that does not end.
  */
-export async function openTable(source: Source, { delimiter, header = true }: TableOptions = {}): Promise<Table> {
+export async function openTable(source: Source, options: TableOptions = {}): Promise<Table> {
+  checkOptions('table', options, tableRules);
+  const { delimiter, header = true } = options;
   const name = nameOf(source);
   const isTabbed = ['.tsv', '.tab'].includes(extensionOf(source));
   const records = recordsOf(name, decoded(source), delimiter ?? (isTabbed ? '\t' : undefined));

@@ -1,11 +1,12 @@
 /** Forecasts of numeric series: the network, its scaling, and what one does with them. */
-import { join } from '../host/node.js';
+
 import type { Backend } from '../backends/executor.js';
 import { DataError } from '../data/errors.js';
 import { forecastOrigins } from '../data/forecast-windows.js';
 import { type ScalingJson, StandardScaling } from '../data/scaling.js';
 import type { Series } from '../data/series.js';
 import { randomNumbers, shuffled } from '../data/shuffle.js';
+import { join } from '../host/node.js';
 import { mae, mase, naivePosition, rmse } from '../metrics/forecast.js';
 import { checkOptions, OptionError, oneOf, type Rule, wholeNumber } from '../program/options.js';
 import type { Batch } from '../train/trainer.js';

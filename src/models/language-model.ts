@@ -1,10 +1,11 @@
 /** A language model over characters, words or byte pairs: the network, its vocabulary, and what one does with them. */
-import { join } from '../host/node.js';
+
 import type { Backend } from '../backends/executor.js';
 import { evaluationWindows, trainingWindows, type Window } from '../data/streams.js';
 import { vocabularyFromJson } from '../data/vocabularies.js';
 import type { Vocabulary } from '../data/vocabulary.js';
 import { FormatError } from '../formats/errors.js';
+import { join } from '../host/node.js';
 import { LanguageModelNetwork } from '../nn/language-model.js';
 import { anything, atLeast, checkOptions, fraction, OptionError, wholeNumber, yesOrNo } from '../program/options.js';
 import { type Evaluation, evaluate } from '../train/evaluate.js';

@@ -1,7 +1,8 @@
 /** A model that a folder can hold, with everything that using it takes. */
-import { join } from '../host/node.js';
+
 import type { Backend } from '../backends/executor.js';
 import { loadBackend } from '../backends/select.js';
+import { join } from '../host/node.js';
 import { Model, type Network } from '../train/model.js';
 import { readParameters, writeModelFolder } from './folder.js';
 

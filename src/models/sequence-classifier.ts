@@ -1,5 +1,5 @@
 /** Texts and their classes: the network, its vocabulary and labels, and what one does with them. */
-import { join } from '../host/node.js';
+
 import type { Backend } from '../backends/executor.js';
 import { bucketed, sortedBatches } from '../data/batching.js';
 import { DataError } from '../data/errors.js';
@@ -7,6 +7,7 @@ import { IGNORED } from '../data/ignored.js';
 import type { LabelledText } from '../data/labelled-texts.js';
 import { type LearntVocabularyOptions, learnVocabulary, vocabularyFromJson } from '../data/vocabularies.js';
 import type { Units, Vocabulary } from '../data/vocabulary.js';
+import { join } from '../host/node.js';
 import { type ClassificationMetrics, classificationMetrics, confusionMatrix } from '../metrics/classification.js';
 import { checkOptions, oneOf, wholeNumber } from '../program/options.js';
 import type { Batch } from '../train/trainer.js';

@@ -1,11 +1,12 @@
 /** Sequences with a label for each token: the network, its vocabulary and labels, and what one does with them. */
-import { join } from '../host/node.js';
+
 import type { Backend } from '../backends/executor.js';
 import { bucketed, sortedBatches } from '../data/batching.js';
 import { DataError } from '../data/errors.js';
 import { IGNORED } from '../data/ignored.js';
 import type { LabelledSequence } from '../data/labelled-sequences.js';
 import { WordVocabulary, type WordVocabularyOptions } from '../data/words.js';
+import { join } from '../host/node.js';
 import { checkOptions, wholeNumber } from '../program/options.js';
 import type { Batch } from '../train/trainer.js';
 import { collect, type Examples } from './collect.js';
