@@ -96,7 +96,7 @@ test('classify: train, evaluate and predict from nothing but the folder', async 
 test('predict reads standard input', async (t) => {
   const model = join(await temporaryFolder(t), 'model');
   await last(t, classify('--out', model, '--steps', '1'));
-  const running = start(['predict', '--model', model, '--data', '-'], {}, undefined, 'axx\n\ncz\n');
+  const running = start(['predict', '--model', model, '--data', '-'], {}, { input: 'axx\n\ncz\n' });
   const { code, stdout, stderr } = await running.ended;
   t.is(code, 0, stderr);
   t.deepEqual(
