@@ -17,6 +17,8 @@ export interface StreamOptions {
   readonly window: number;
   /** Steps from one window to the next, k₁. Default: `window`. */
   readonly step?: number | undefined;
+  /** The token that ends a document: the one after it is read with a state that starts anew. */
+  readonly documentEnd?: number | undefined;
 }
 
 export interface Window {
@@ -30,6 +32,8 @@ export interface Window {
   readonly steps: number;
   /** Whether the streams begin here, so that the state must start anew. */
   readonly first: boolean;
+  /** [T, B], 1 where a document begins; absent where no token ends documents. */
+  readonly resets?: Int32Array<ArrayBuffer>;
   /** Steps after which the state is the next window's, where that is not all of them. */
   readonly carry?: number;
 }
@@ -53,20 +57,24 @@ interface Cut {
   readonly steps: number;
   /** Steps at the beginning whose labels the window before has had. */
   readonly had: number;
+  readonly documentEnd: number | undefined;
 }
 
-function windowAt(tokens: Int32Array, batch: number, { start, steps, had }: Cut): Window {
+function windowAt(tokens: Int32Array, batch: number, { start, steps, had, documentEnd }: Cut): Window {
   const stream = streamLength(tokens, batch);
   const inputs = new Int32Array(steps * batch);
   const labels = new Int32Array(steps * batch);
+  const resets = new Int32Array(steps * batch);
   for (let t = 0; t < steps; t++) {
     for (let b = 0; b < batch; b++) {
       const position = b * stream + start + t;
       inputs[t * batch + b] = tokens[position] as number;
       labels[t * batch + b] = t < had ? IGNORED : (tokens[position + 1] as number);
+      resets[t * batch + b] = Number(position > 0 && tokens[position - 1] === documentEnd);
     }
   }
-  return { inputs, labels, labelCount: (steps - had) * batch, steps, first: start === 0 };
+  const cut = { inputs, labels, labelCount: (steps - had) * batch, steps, first: start === 0 };
+  return documentEnd === undefined ? cut : { ...cut, resets };
 }
 
 /**
@@ -93,10 +101,10 @@ export function windowsPerPass(tokens: Int32Array, options: StreamOptions): numb
  */
 export function* trainingWindows(tokens: Int32Array, options: StreamOptions, from = 0): Generator<Window, never, void> {
   const count = windowsPerPass(tokens, options);
-  const { batch, window, step = window } = options;
+  const { batch, window, step = window, documentEnd } = options;
   for (let index = from; ; index++) {
     const start = (index % count) * step;
-    const cut = windowAt(tokens, batch, { start, steps: window, had: start === 0 ? 0 : window - step });
+    const cut = windowAt(tokens, batch, { start, steps: window, had: start === 0 ? 0 : window - step, documentEnd });
     yield step === window ? cut : { ...cut, carry: step };
   }
 }
@@ -107,7 +115,7 @@ export function* trainingWindows(tokens: Int32Array, options: StreamOptions, fro
  */
 export function* evaluationWindows(
   tokens: Int32Array,
-  { batch, window }: Pick<StreamOptions, 'batch' | 'window'>,
+  { batch, window, documentEnd }: Omit<StreamOptions, 'step'>,
 ): Generator<Window, void, void> {
   checkOptions({ batch, window });
   const stream = streamLength(tokens, batch);
@@ -116,6 +124,6 @@ export function* evaluationWindows(
     throw new DataError(`Expected a text of at least ${needed} but received ${tokens.length}: lower \`batch\``);
   }
   for (let start = 0; start < stream; start += window) {
-    yield windowAt(tokens, batch, { start, steps: Math.min(window, stream - start), had: 0 });
+    yield windowAt(tokens, batch, { start, steps: Math.min(window, stream - start), had: 0, documentEnd });
   }
 }

@@ -39,6 +39,8 @@ interface LanguageModelSettings extends Omit<RecurrentSettings, 'bidirectional'>
   readonly embeddingSize: number;
   /** The head's weight is the embedding's (Press & Wolf 2017). Default false. */
   readonly tiedWeights?: boolean | undefined;
+  /** What ends a document, one token of the vocabulary: after it the state starts anew. Default: text is one document. */
+  readonly documentEnd?: string | undefined;
   /** ε of the training loss. Default 0. */
   readonly labelSmoothing?: number | undefined;
   /** Times the mean square of the last layer's output (Merity, McCann & Socher 2017: α). Default 0. */
@@ -79,11 +81,14 @@ const MODEL_TYPE = 'language_model';
 /** What the first models were called, all of them LSTMs. */
 const OLD_TYPE = 'lstm_language_model';
 
+const aString = { expected: 'a string', accepts: (value: unknown) => typeof value === 'string' };
+
 const { bidirectional: _, ...recurrent } = recurrentFields;
 const fields: Fields<LanguageModelSettings> = {
   ...recurrent,
   embeddingSize: field('embedding_size', sizeRule),
   tiedWeights: optional('tied_weights', yesOrNo),
+  documentEnd: optional('document_end', aString),
   labelSmoothing: optional('label_smoothing', fraction),
   activationRegularisation: optional('activation_regularisation', atLeast(0)),
   temporalActivationRegularisation: optional('temporal_activation_regularisation', atLeast(0)),
@@ -93,7 +98,7 @@ const rules = { ...rulesOf(fields), ...buildRules, vocabulary: vocabularyRule };
 
 const generateRules = {
   ...samplingRules,
-  prompt: { expected: 'a string', accepts: (value: unknown) => typeof value === 'string' },
+  prompt: aString,
   length: wholeNumber(0),
   signal: anything,
 };
@@ -101,13 +106,28 @@ const generateRules = {
 const windowRules = { batch: wholeNumber(1), window: wholeNumber(1) };
 const trainingWindowRules = { ...windowRules, step: wholeNumber(1) };
 
+/** The one token of what ends a document. @throws OptionError */
+function documentEndIn(vocabulary: Vocabulary, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const tokens = vocabulary.encode(text);
+  if (tokens.length === 1 && tokens[0] !== vocabulary.unknown) return tokens[0];
+  const expected = 'one token of the vocabulary';
+  throw new OptionError(
+    `LanguageModel: Expected \`documentEnd\` to be ${expected} but received ${JSON.stringify(text)}, which is ${tokens.length}`,
+  );
+}
+
 export class LanguageModel extends SavedModel<LanguageModelNetwork> {
+  readonly #documentEnd: number | undefined;
+
   private constructor(
     readonly vocabulary: Vocabulary,
     readonly settings: LanguageModelSettings,
     backend: Backend,
   ) {
-    super(new LanguageModelNetwork({ ...settings, vocabularySize: vocabulary.size }), backend);
+    const { documentEnd, ...network } = settings;
+    super(new LanguageModelNetwork({ ...network, vocabularySize: vocabulary.size }), backend);
+    this.#documentEnd = documentEndIn(vocabulary, documentEnd);
   }
 
   /**
@@ -154,7 +174,9 @@ export class LanguageModel extends SavedModel<LanguageModelNetwork> {
   ): Generator<Batch, void, undefined> {
     checkOptions('batches', options, trainingWindowRules);
     const { batch = 32, window = 64, step } = options;
-    for (const each of trainingWindows(this.#tokens(text), { batch, window, step })) yield toBatch(each, batch);
+    const documentEnd = this.#documentEnd;
+    for (const each of trainingWindows(this.#tokens(text), { batch, window, step, documentEnd }))
+      yield toBatch(each, batch);
   }
 
   /**
@@ -169,7 +191,11 @@ export class LanguageModel extends SavedModel<LanguageModelNetwork> {
     const { batch = 32, window = 64 } = options;
     const tokens = this.#tokens(text);
     const rows = Math.max(1, Math.min(batch, Math.floor((tokens.length - 1) / window)));
-    return evaluate(this, batchesOf(evaluationWindows(tokens, { batch: rows, window }), rows), { signal });
+    return evaluate(
+      this,
+      batchesOf(evaluationWindows(tokens, { batch: rows, window, documentEnd: this.#documentEnd }), rows),
+      { signal },
+    );
   }
 
   /**
@@ -245,8 +271,9 @@ export class LanguageModel extends SavedModel<LanguageModelNetwork> {
   }
 }
 
-const toBatch = ({ inputs, labels, labelCount, steps, first, carry }: Window, batch: number): Batch => ({
-  inputs: { tokens: inputs, labels },
+const toBatch = ({ inputs, labels, labelCount, steps, first, carry, resets }: Window, batch: number): Batch => ({
+  inputs: { tokens: inputs, labels, ...(resets && { resets }) },
+  resets: resets !== undefined,
   time: steps,
   batch,
   labelCount,

@@ -153,3 +153,17 @@ for (const [validation, rest] of [
     t.throws(() => split(counting(10), validation, rest), { code: 'ERR_SEQGRAD_DATA' });
   });
 }
+
+test('a document begins after the token that ends one, also where a window does', (t) => {
+  const tokens = Int32Array.of(9, 1, 0, 2, 0, 3, 4, 0, 5);
+  const windows = [...evaluationWindows(tokens, { batch: 2, window: 3, documentEnd: 0 })];
+  // Streams: 9 1 0 2 | 0 3 4 0; a new document at position 3 and 5 of the text, that is step 3 of stream 0 and step 1 of stream 1.
+  t.deepEqual(
+    windows.map(({ resets }) => [...(resets ?? [])]),
+    [
+      [0, 0, 0, 1, 0, 0],
+      [1, 0],
+    ],
+  );
+  t.is([...evaluationWindows(tokens, { batch: 2, window: 3 })][0]?.resets, undefined);
+});

@@ -212,3 +212,26 @@ test('settings in a folder that do not fit together are refused with the file’
     message: /config\.json: Expected settings that fit together .*`resetBefore` only with kind gru/,
   });
 });
+
+onEvery('with documents, what stands before one does not matter to it', async (t, backend) => {
+  const model = await smallModel(backend, { kind: 'gru', documentEnd: '.' });
+  const after = 'the cell forgets what a gate lets through and keeps its state';
+  /** The loss of the second half alone, from the losses of the whole and of the first half. */
+  const lossAfter = async (before: string): Promise<number> => {
+    const half = await model.evaluate(`${before}.${after.slice(0, 1)}`, { batch: 1, window: 8 });
+    const whole = await model.evaluate(`${before}.${after}`, { batch: 1, window: 8 });
+    return whole.loss * whole.labels - half.loss * half.labels;
+  };
+  const [one, other] = [await lossAfter('what a gate lets'), await lossAfter('keeps the cell and')];
+  t.true(Math.abs(one - other) < 1e-3 * one, `${one} ${other}`);
+  const path = await folder(t);
+  await model.save(path);
+  const loaded = await LanguageModel.load(path, { backend });
+  t.is(
+    (await loaded.evaluate('the cell. a gate.', { batch: 1 })).loss,
+    (await model.evaluate('the cell. a gate.', { batch: 1 })).loss,
+  );
+  await t.throwsAsync(smallModel(backend, { documentEnd: 'the' }), {
+    message: /`documentEnd` to be one token of the vocabulary but received "the", which is 3/,
+  });
+});

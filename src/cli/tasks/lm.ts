@@ -20,6 +20,7 @@ interface Flags extends TrainingFlags {
   vocabulary?: number;
   minCount?: number;
   embedding?: number;
+  documentEnd?: string;
   tieWeights?: true;
   labelSmoothing?: number;
   ar?: number;
@@ -40,7 +41,7 @@ const UNITS: Readonly<Record<Units, readonly [one: string, several: string]>> = 
 function checkLength(train: Int32Array, heldOut: number, flags: Flags): void {
   const [, units] = UNITS[flags.units];
   try {
-    windowsPerPass(train, flags);
+    windowsPerPass(train, { batch: flags.batch, window: flags.window, step: flags.step });
   } catch (error) {
     if (!(error instanceof DataError) || heldOut === 0) throw error;
     const of = `${heldOut} of the ${train.length + heldOut} ${units} are held out: --validation, --test`;
@@ -142,6 +143,7 @@ async function train(flags: Flags): Promise<void> {
         vocabulary,
         ...networkOf(flags),
         embeddingSize: embedding,
+        documentEnd: flags.documentEnd,
         tiedWeights: flags.tieWeights,
         labelSmoothing: flags.labelSmoothing,
         activationRegularisation: flags.ar,
@@ -182,6 +184,11 @@ export const languageModelTask: Task = {
       .option('--vocabulary <n>', 'of words: tokens at most (default: 20000); of bpe: tokens (default: 1024)', whole)
       .option('--min-count <n>', 'words that come less often are unknown (default: 2)', whole)
       .option('--embedding <n>', 'elements of a token’s vector (default: as --hidden)', whole)
+      .option(
+        '--document-end <token>',
+        'a character or word that ends a document (\\n for a line break): the state starts anew after it',
+        (text: string) => text.replaceAll('\\n', '\n'),
+      )
       .option('--tie-weights', 'the head has the weights of the embedding')
       .option('--label-smoothing <e>', 'share of the training loss that is of all labels alike', share)
       .option('--ar <a>', 'activation regularisation', numberOption({ from: 0 }))
