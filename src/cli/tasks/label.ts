@@ -51,7 +51,7 @@ async function train(flags: Flags): Promise<void> {
   ]);
   const trained = new Set(labelsOf(parts.train));
   const untrained = labels.filter((label) => !trained.has(label));
-  const longest = Math.max(1, ...parts.train.map(({ tokens }) => tokens.length));
+  const longest = parts.train.reduce((most, { tokens }) => Math.max(most, tokens.length), 1);
   const perEpoch = Math.ceil(parts.train.length / flags.batch);
   const tokens = parts.train.reduce((sum, sequence) => sum + sequence.tokens.length, 0);
   const count = (part: readonly unknown[]): string => part.length.toLocaleString('en');

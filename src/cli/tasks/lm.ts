@@ -1,7 +1,7 @@
 /** `seqgrad train lm`: a language model on anyone's text. */
 import { type Command, Option } from 'commander';
 import { DataError } from '../../data/errors.js';
-import { type Parts, split } from '../../data/split.js';
+import { type Parts, splitPoints } from '../../data/split.js';
 import { windowsPerPass } from '../../data/streams.js';
 import { loadText } from '../../data/text.js';
 import { learnVocabulary } from '../../data/vocabularies.js';
@@ -58,55 +58,52 @@ interface Loaded {
   readonly characters: number;
 }
 
+/** Text in parts, by share or from files of their own. */
+async function partsOf(text: string, flags: Flags): Promise<Parts<string>> {
+  const given = async (paths: string[] | undefined): Promise<string | undefined> =>
+    paths === undefined ? undefined : (await loadText(paths)).text;
+  const [validation, test] = [await given(flags.validationText), await given(flags.testText)];
+  const fractions = {
+    validation: validation === undefined ? flags.validation : 0,
+    test: test === undefined ? flags.test : 0,
+  };
+  const [validationStart = 0, testStart = 0] = splitPoints(text.length, fractions).map((at) =>
+    cutAt(text, at, flags.units),
+  );
+  return {
+    train: text.slice(0, validationStart),
+    validation: validation ?? text.slice(validationStart, testStart),
+    test: test ?? text.slice(testStart),
+  };
+}
+
+/** The first position from `at` on that no character, or no word, goes across. */
+function cutAt(text: string, at: number, units: Units): number {
+  if (units === 'characters') return at + Number(/^[\udc00-\udfff]/.test(text.slice(at, at + 1)));
+  const space = text.slice(at).search(/\s/);
+  return space < 0 ? text.length : at + space;
+}
+
 /**
  * Text and its vocabulary. All characters of the text are known; words and byte pairs are learnt from the training part only, as others can be
  * spelt (byte pairs) or are unknown (words).
  */
 async function load(flags: Flags): Promise<Loaded> {
   const { text, files } = await loadText(required(flags.text, '--text <path>'));
+  const { train, validation, test } = await partsOf(text, flags);
   const { units, vocabulary: size, minCount } = flags;
-  const other = async (paths: string[] | undefined): Promise<string> =>
-    paths === undefined ? '' : (await loadText(paths)).text;
-  const given = { validation: await other(flags.validationText), test: await other(flags.testText) };
-  const fractions = {
-    validation: flags.validationText === undefined ? flags.validation : 0,
-    test: flags.testText === undefined ? flags.test : 0,
-  };
-  const characters = text.length + given.validation.length + given.test.length;
-  const ofTexts = (train: string): Vocabulary => learnVocabulary([train], { units, size, minCount });
-  const whole = { files: files.length, characters };
-  if (units === 'characters') {
-    const vocabulary = learnVocabulary([text, given.validation, given.test], { units, minCount });
-    const parts = split(vocabulary.encode(text), fractions.validation, fractions.test);
-    const encoded = (name: 'validation' | 'test'): Tokens =>
-      given[name] === '' ? parts[name] : vocabulary.encode(given[name]);
-    return {
-      ...whole,
-      vocabulary,
-      parts: { train: parts.train, validation: encoded('validation'), test: encoded('test') },
-    };
-  }
-  // The shares are of characters here: the number of tokens follows from the vocabulary, and that from the training part.
-  const marks = split(new Int32Array(text.length), fractions.validation, fractions.test);
-  const trainEnd = wordStart(text, marks.train.length);
-  const validationEnd = wordStart(text, marks.train.length + marks.validation.length);
-  const vocabulary = ofTexts(text.slice(0, trainEnd));
-  const part = (share: string, separate: string): Tokens => vocabulary.encode(separate === '' ? share : separate);
+  const learnt = units === 'characters' ? [train, validation, test] : [train];
+  const vocabulary = learnVocabulary(learnt, { units, size, minCount });
   return {
-    ...whole,
     vocabulary,
     parts: {
-      train: vocabulary.encode(text.slice(0, trainEnd)),
-      validation: part(text.slice(trainEnd, validationEnd), given.validation),
-      test: part(text.slice(validationEnd), given.test),
+      train: vocabulary.encode(train),
+      validation: vocabulary.encode(validation),
+      test: vocabulary.encode(test),
     },
+    files: files.length,
+    characters: train.length + validation.length + test.length,
   };
-}
-
-/** The first position from `at` on where a word may begin. */
-function wordStart(text: string, at: number): number {
-  const space = text.slice(at).search(/\s/);
-  return space < 0 ? text.length : at + space;
 }
 
 function measured(
