@@ -6,6 +6,7 @@ import { forecastOrigins } from '../data/forecast-windows.js';
 import { type ScalingJson, StandardScaling } from '../data/scaling.js';
 import type { Series } from '../data/series.js';
 import { randomNumbers, shuffled } from '../data/shuffle.js';
+import { FormatError } from '../formats/errors.js';
 import { join } from '../host/node.js';
 import { mae, mase, naivePosition, rmse } from '../metrics/forecast.js';
 import { checkOptions, OptionError, oneOf, type Rule, wholeNumber } from '../program/options.js';
@@ -207,6 +208,15 @@ export class Forecaster extends TaskModel<ForecasterNetwork> {
     const json = await readModelConfig(folder, MODEL_TYPE);
     const config = join(folder, 'config.json');
     const settings = fromJson(fields, json, config);
+    const { columns, targets, scaling } = settings;
+    if (scaling.mean.length !== columns.length) {
+      const expected = `\`scaling\` to be means and deviations of ${columns.length} columns`;
+      throw new FormatError(config, undefined, expected, `${scaling.mean.length}`);
+    }
+    const unknown = targets.find((target) => !columns.includes(target));
+    if (unknown !== undefined) {
+      throw new FormatError(config, undefined, `\`targets\` to be of the columns ${columns.join(', ')}`, unknown);
+    }
     const loaded = await backendOr(backend);
     return built(config, () => new Forecaster(settings, loaded)).stored(folder);
   }
