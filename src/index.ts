@@ -38,6 +38,18 @@ export {
   type WindowOptions,
 } from './models/language-model.js';
 export type { SamplingOptions } from './models/sampling.js';
+export {
+  type Classification,
+  type ClassificationEvaluation,
+  type LearntClassifierOptions,
+  SequenceClassifier,
+  type SequenceClassifierOptions,
+} from './models/sequence-classifier.js';
+export {
+  type LearntLabellerOptions,
+  SequenceLabeller,
+  type SequenceLabellerOptions,
+} from './models/sequence-labeller.js';
 export { Embedding, type EmbeddingConfig } from './nn/embedding.js';
 export { Linear, type LinearConfig } from './nn/linear.js';
 export type { Mode } from './nn/mode.js';
@@ -51,18 +63,6 @@ export {
   type RecurrentResult,
   type RecurrentState,
 } from './nn/recurrent.js';
-export {
-  type Classification,
-  type ClassificationEvaluation,
-  type LearntClassifierOptions,
-  SequenceClassifier,
-  type SequenceClassifierOptions,
-} from './models/sequence-classifier.js';
-export {
-  type LearntLabellerOptions,
-  SequenceLabeller,
-  type SequenceLabellerOptions,
-} from './models/sequence-labeller.js';
 export * as ops from './ops/index.js';
 export type { ParameterGroup } from './optim/groups.js';
 export type { AdamWOptions, OptimizerOptions, SgdOptions } from './optim/optimizer.js';
