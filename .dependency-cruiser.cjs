@@ -3,7 +3,7 @@
  *
  *     cli → bench, models → train, inspect → nn, optim → ops → graph → program
  *     backends → program
- *     data, formats: leaves, which any layer from nn upwards may use
+ *     formats, metrics: leaves; data, which knows options and random numbers of program; any layer from nn upwards may use them
  *     host: what Node has, a leaf for all
  *
  * Graph and ops know instructions, never a backend: programs are run by train and above.
@@ -17,11 +17,26 @@ const mayUse = {
   backends: ['program'],
   inspect: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   train: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
-  models: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  models: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats', 'metrics'],
   bench: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
-  cli: ['bench', 'models', 'train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
-  data: [],
+  cli: [
+    'bench',
+    'models',
+    'train',
+    'inspect',
+    'nn',
+    'optim',
+    'ops',
+    'graph',
+    'program',
+    'backends',
+    'data',
+    'formats',
+    'metrics',
+  ],
+  data: ['program'],
   formats: [],
+  metrics: [],
   host: [],
   toolchain: [],
 };

@@ -2,21 +2,54 @@
 export { Engine, type InstructionTime } from './backends/engine.js';
 export { type Backend, type BackendName, ClosedError, type Numerics, OutOfMemoryError } from './backends/executor.js';
 export { BackendError, type BackendOptions, loadBackend } from './backends/select.js';
+export { type BpeOptions, BpeVocabulary } from './data/bpe.js';
 export { DataError } from './data/errors.js';
-export { CharacterVocabulary } from './data/vocabulary.js';
+export type { Source, Stream } from './data/files.js';
+export { type LabelledSequence, readLabelledSequences } from './data/labelled-sequences.js';
+export { type LabelledText, type LabelledTextOptions, readLabelledTexts } from './data/labelled-texts.js';
+export { collectSeries, readSeries, type Series, type SeriesOptions } from './data/series.js';
+export { type Fractions, type Parts, splitPoints, splitRandomly, splitStratified } from './data/split.js';
+export { openTable, type Row, type Table, type TableOptions } from './data/table.js';
+export { readText } from './data/text.js';
+export { type LearntVocabularyOptions, learnVocabulary } from './data/vocabularies.js';
+export { CharacterVocabulary, type Units, type Vocabulary } from './data/vocabulary.js';
+export { splitWords, WordVocabulary, type WordVocabularyOptions } from './data/words.js';
 export { FileError, FormatError } from './formats/errors.js';
 export { type DifferentiateOptions, differentiate } from './graph/differentiate.js';
 export { ShapeError } from './graph/errors.js';
 export { Graph } from './graph/graph.js';
 export { plan } from './graph/plan.js';
 export type { Tensor } from './graph/tensor.js';
+export { type ClassificationMetrics, classificationMetrics, confusionMatrix } from './metrics/classification.js';
+export { mae, mase, naivePosition, rmse } from './metrics/forecast.js';
+export { perplexity } from './metrics/language.js';
+export {
+  type Forecast,
+  type ForecastEvaluation,
+  Forecaster,
+  type ForecasterOptions,
+  type ForecastPassOptions,
+} from './models/forecaster.js';
 export {
   type GenerateOptions,
-  LstmLanguageModel,
-  type LstmLanguageModelOptions,
+  LanguageModel,
+  type LanguageModelOptions,
+  type TrainingWindowOptions,
   type WindowOptions,
 } from './models/language-model.js';
 export type { SamplingOptions } from './models/sampling.js';
+export {
+  type Classification,
+  type ClassificationEvaluation,
+  type LearntClassifierOptions,
+  SequenceClassifier,
+  type SequenceClassifierOptions,
+} from './models/sequence-classifier.js';
+export {
+  type LearntLabellerOptions,
+  SequenceLabeller,
+  type SequenceLabellerOptions,
+} from './models/sequence-labeller.js';
 export { Embedding, type EmbeddingConfig } from './nn/embedding.js';
 export { Linear, type LinearConfig } from './nn/linear.js';
 export type { Mode } from './nn/mode.js';

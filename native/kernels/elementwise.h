@@ -18,12 +18,12 @@ void mul(const Mul& r, Context& context) {
 
 template <class S>
 void div(const Div& r, Context& context) {
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, at.load(r.a) / at.load(r.b)); });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, at.load(r.a) / at.load(r.b)); });
 }
 
 template <class S>
 void sqrt(const Sqrt& r, Context& context) {
-  forElements<S>(context, r.n, [&](auto at) { at.store(r.y, S::sqrt(at.load(r.x))); });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, S::sqrt(at.load(r.x))); });
 }
 
 template <class S>

@@ -1,6 +1,6 @@
 /** `seqgrad generate`: text from a trained language model. */
 import type { Command } from 'commander';
-import { LstmLanguageModel } from '../models/language-model.js';
+import { LanguageModel } from '../models/language-model.js';
 import { type BackendFlags, backendFrom, numberOption, required, withBackend } from './command.js';
 import { onInterrupt } from './interrupt.js';
 
@@ -15,7 +15,7 @@ interface Flags extends BackendFlags {
 
 async function generate({ model: folder, ...flags }: Flags): Promise<void> {
   const { prompt, length, temperature, topK, seed } = flags;
-  const model = await LstmLanguageModel.load(required(folder, '--model <folder>'), {
+  const model = await LanguageModel.load(required(folder, '--model <folder>'), {
     backend: await backendFrom(flags),
   });
   if (prompt !== undefined) model.vocabulary.encode(prompt); // refuses it before anything is printed
@@ -41,14 +41,19 @@ export function defineGenerate(program: Command): void {
     .description('generate text with a trained language model')
     .option('--model <folder>', 'required: folder of a trained model')
     .option('--prompt <text>', 'text to go on from')
-    .option('--length <n>', 'characters to generate', numberOption({ from: 0, whole: true }), 400)
+    .option(
+      '--length <n>',
+      'tokens to generate: characters, words or byte pairs, as the model was trained',
+      numberOption({ from: 0, whole: true }),
+      400,
+    )
     .option(
       '--temperature <t>',
       'below 1 safer, above 1 wilder, 0 always the likeliest',
       numberOption({ from: 0 }),
       0.8,
     )
-    .option('--top-k <k>', 'draw only from the k likeliest characters', numberOption({ from: 1, whole: true }))
+    .option('--top-k <k>', 'draw only from the k likeliest tokens', numberOption({ from: 1, whole: true }))
     .option('--seed <n>', 'the same seed gives the same text', numberOption({ from: 0, whole: true }), 1)
     .action(generate);
   withBackend(command);

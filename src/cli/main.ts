@@ -8,6 +8,7 @@ import { defineEvaluate } from './evaluate.js';
 import { defineGenerate } from './generate.js';
 import { defineGrad } from './grad.js';
 import { packageVersion } from './package.js';
+import { definePredict } from './predict.js';
 import { defineTrain } from './train.js';
 
 const program = new Command('seqgrad')
@@ -16,7 +17,15 @@ const program = new Command('seqgrad')
   .configureHelp({ sortSubcommands: false })
   .showHelpAfterError('(add --help for the options)');
 
-for (const define of [defineTrain, defineGenerate, defineEvaluate, defineGrad, defineBench, defineDoctor])
+for (const define of [
+  defineTrain,
+  definePredict,
+  defineEvaluate,
+  defineGenerate,
+  defineGrad,
+  defineBench,
+  defineDoctor,
+])
   define(program);
 
 // The reader has gone (`| head`): end as a process does that SIGPIPE ends. Or the disk is full: say so.

@@ -1,6 +1,5 @@
 /** What every training task does: train with progress, evaluate now and then, save at the end or when interrupted. */
 import { basename, join, resolve } from 'node:path';
-import type { Evaluation } from '../train/evaluate.js';
 import { NonFiniteError } from '../train/locate.js';
 import type { MemoryPlan } from '../train/memory.js';
 import type { Batch, Trainer } from '../train/trainer.js';
@@ -14,14 +13,19 @@ export interface TrainingRun {
   readonly report: Report;
   /** Steps between two evaluations on the validation part; none when absent. */
   readonly evaluateEvery?: number | undefined;
-  readonly validate: (signal?: AbortSignal) => Promise<Evaluation | undefined>;
+  /** Metrics by name; undefined where nothing was held out. */
+  readonly validate: (signal?: AbortSignal) => Promise<Readonly<Record<string, unknown>> | undefined>;
   readonly save: (folder: string) => Promise<void>;
   readonly out: string;
   /** Whether the folder holds an older model. */
   readonly replaces: boolean;
 }
 
-export const metricsOf = ({ loss, perplexity }: Evaluation): Record<string, number> => ({ loss, perplexity });
+/** Those metrics that are one number. */
+const numbersOf = (metrics: Readonly<Record<string, unknown>>): Record<string, number> =>
+  Object.fromEntries(
+    Object.entries(metrics).filter((entry): entry is [string, number] => typeof entry[1] === 'number'),
+  );
 
 /**
  * Trains and saves.
@@ -40,7 +44,7 @@ export async function runTraining(run: TrainingRun): Promise<boolean> {
       const isDue = run.evaluateEvery !== undefined && step.step % run.evaluateEvery === 0 && step.step < steps;
       const validation = isDue ? await run.validate(signal) : undefined;
       if (validation !== undefined && !signal.aborted)
-        report.evaluation(step.step, 'validation', metricsOf(validation));
+        report.evaluation(step.step, 'validation', numbersOf(validation));
     }
     interrupted = signal.aborted;
     await run.save(interrupted ? unfinished : run.out);

@@ -40,6 +40,7 @@ export const unlinkSync = lazily('node:fs', 'unlinkSync');
 export const access = lazily('node:fs/promises', 'access');
 export const mkdir = lazily('node:fs/promises', 'mkdir');
 export const open = lazily('node:fs/promises', 'open');
+export const readdir = lazily('node:fs/promises', 'readdir');
 export const readFile = lazily('node:fs/promises', 'readFile');
 export const rename = lazily('node:fs/promises', 'rename');
 export const rm = lazily('node:fs/promises', 'rm');

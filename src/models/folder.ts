@@ -13,7 +13,7 @@ export const FORMAT_VERSION = 1;
 export interface ModelFolder {
   /** Without `format_version`, which is added. */
   readonly config: Readonly<Record<string, unknown>>;
-  readonly vocabulary: unknown;
+  readonly vocabulary?: unknown;
   readonly parameters: readonly (readonly [variable: Variable, values: Float32Array])[];
 }
 
@@ -25,7 +25,7 @@ export function writeModelFolder(folder: string, { config, vocabulary, parameter
   const tensors = parameters.map(([{ name, shape }, values]): TensorToWrite => ({ name, dtype: 'F32', shape, values }));
   return replaceFiles(folder, {
     'model.safetensors': (sink) => writeTensors(sink, tensors, { format: 'pt' }),
-    'vocab.json': `${JSON.stringify(vocabulary)}\n`,
+    ...(vocabulary === undefined ? {} : { 'vocab.json': `${JSON.stringify(vocabulary)}\n` }),
     'config.json': `${JSON.stringify({ format_version: FORMAT_VERSION, ...config }, null, 2)}\n`,
   });
 }
@@ -66,9 +66,13 @@ export async function readJson(path: string): Promise<unknown> {
 
 /**
  * The config.json of a model folder.
+ * @param modelTypes the kinds of model that will do; any when absent
  * @throws FileError, or FormatError if it is of another version or kind of model.
  */
-export async function readModelConfig(folder: string, modelType: string): Promise<Record<string, unknown>> {
+export async function readModelConfig(
+  folder: string,
+  ...modelTypes: readonly string[]
+): Promise<Readonly<Record<string, unknown>>> {
   const path = join(folder, 'config.json');
   const config = await readJson(path);
   if (typeof config !== 'object' || config === null || Array.isArray(config)) {
@@ -78,8 +82,9 @@ export async function readModelConfig(folder: string, modelType: string): Promis
   if (version !== FORMAT_VERSION) {
     throw new FormatError(path, undefined, `"format_version": ${FORMAT_VERSION}`, JSON.stringify(version) ?? 'none');
   }
-  if (type !== modelType) {
-    throw new FormatError(path, undefined, `"model_type": "${modelType}"`, JSON.stringify(type) ?? 'none');
+  if (modelTypes.length > 0 && !modelTypes.includes(type as string)) {
+    const known = modelTypes.map((each) => `"${each}"`).join(' or ');
+    throw new FormatError(path, undefined, `"model_type": ${known}`, JSON.stringify(type) ?? 'none');
   }
   return config as Record<string, unknown>;
 }

@@ -1,177 +1,187 @@
-/** A character-level LSTM language model: the network, its vocabulary, and what one does with them. */
+/** A language model over characters, words or byte pairs: the network, its vocabulary, and what one does with them. */
 
 import type { Backend } from '../backends/executor.js';
-import { loadBackend } from '../backends/select.js';
 import { evaluationWindows, trainingWindows, type Window } from '../data/streams.js';
-import { CharacterVocabulary } from '../data/vocabulary.js';
+import { vocabularyFromJson } from '../data/vocabularies.js';
+import type { Vocabulary } from '../data/vocabulary.js';
 import { FormatError } from '../formats/errors.js';
 import { join } from '../host/node.js';
-import { type LanguageModelConfig, LanguageModelNetwork } from '../nn/language-model.js';
-import { MAX_LAYERS } from '../nn/recurrent.js';
-import { anything, checkOptions, fraction, OptionError, wholeNumber } from '../program/options.js';
+import { LanguageModelNetwork } from '../nn/language-model.js';
+import { anything, atLeast, checkOptions, fraction, OptionError, wholeNumber, yesOrNo } from '../program/options.js';
 import { type Evaluation, evaluate } from '../train/evaluate.js';
-import { Model } from '../train/model.js';
 import type { Batch } from '../train/trainer.js';
-import { readJson, readModelConfig, readParameters, wholeNumberIn, writeModelFolder } from './folder.js';
+import {
+  built,
+  type Fields,
+  field,
+  fromJson,
+  optional,
+  rulesOf,
+  settingsIn,
+  sizeRule,
+  toJson,
+  vocabularyRule,
+} from './fields.js';
+import { readJson, readModelConfig } from './folder.js';
+import {
+  buildRules,
+  type RecurrentOptions,
+  type RecurrentSettings,
+  recurrentFields,
+  recurrentSettings,
+} from './recurrent-options.js';
 import { type SamplingOptions, sampler, samplingRules } from './sampling.js';
+import { backendOr, SavedModel } from './saved-model.js';
 
-export interface LstmLanguageModelOptions {
-  readonly vocabulary: CharacterVocabulary;
-  /** H. Default 128. */
-  readonly hiddenSize?: number;
-  /** Elements of a character's vector. Default: hiddenSize. */
-  readonly embeddingSize?: number;
-  /** Default 1. */
-  readonly layers?: number;
-  /** On the embedded characters, between layers and before the head. Default 0. */
-  readonly dropout?: number;
-  /** Of the initial parameters. Default 1. */
-  readonly seed?: number;
-  /** Default: `await loadBackend()`. */
-  readonly backend?: Backend | undefined;
+/** What only language models can be told. */
+interface LanguageModelSettings extends Omit<RecurrentSettings, 'bidirectional'> {
+  /** Elements of a token’s vector. Default: hiddenSize. */
+  readonly embeddingSize: number;
+  /** The head's weight is the embedding's (Press & Wolf 2017). Default false. */
+  readonly tiedWeights?: boolean | undefined;
+  /** What ends a document, one token of the vocabulary: after it the state starts anew. Default: text is one document. */
+  readonly documentEnd?: string | undefined;
+  /** ε of the training loss. Default 0. */
+  readonly labelSmoothing?: number | undefined;
+  /** Times the mean square of the last layer's output (Merity, McCann & Socher 2017: α). Default 0. */
+  readonly activationRegularisation?: number | undefined;
+  /** Times the mean square of its change from step to step (the same: β). Default 0. */
+  readonly temporalActivationRegularisation?: number | undefined;
+}
+
+export interface LanguageModelOptions
+  extends Omit<RecurrentOptions, 'bidirectional'>,
+    Partial<Omit<LanguageModelSettings, keyof RecurrentSettings>> {
+  readonly vocabulary: Vocabulary;
 }
 
 /** Rows and steps of the windows that text is cut into. */
 export interface WindowOptions {
   /** B. Default 32. */
   readonly batch?: number;
-  /** T. Default 64. */
+  /** T = k₂. Default 64. */
   readonly window?: number;
 }
 
+/** Windows for training, which may overlap. */
+export interface TrainingWindowOptions extends WindowOptions {
+  /** Steps from one window to the next, k₁, at most `window`. Default: `window`. */
+  readonly step?: number;
+}
+
 export interface GenerateOptions extends SamplingOptions {
-  /** Text to go on from. Default: the first character of the vocabulary. */
+  /** Text to go on from. Default: a token of the vocabulary. */
   readonly prompt?: string;
-  /** Characters to generate. Default 200. */
+  /** Tokens to generate. Default 200. */
   readonly length?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
-const MODEL_TYPE = 'lstm_language_model';
+const MODEL_TYPE = 'language_model';
+/** What the first models were called, all of them LSTMs. */
+const OLD_TYPE = 'lstm_language_model';
 
-const rules = {
-  vocabulary: { expected: 'a CharacterVocabulary', accepts: (value: unknown) => value instanceof CharacterVocabulary },
-  hiddenSize: wholeNumber(1),
-  embeddingSize: wholeNumber(1),
-  layers: wholeNumber(1, MAX_LAYERS),
-  dropout: fraction,
-  seed: wholeNumber(0),
-  backend: anything,
+const aString = { expected: 'a string', accepts: (value: unknown) => typeof value === 'string' };
+
+const { bidirectional: _, ...recurrent } = recurrentFields;
+const fields: Fields<LanguageModelSettings> = {
+  ...recurrent,
+  embeddingSize: field('embedding_size', sizeRule),
+  tiedWeights: optional('tied_weights', yesOrNo),
+  documentEnd: optional('document_end', aString),
+  labelSmoothing: optional('label_smoothing', fraction),
+  activationRegularisation: optional('activation_regularisation', atLeast(0)),
+  temporalActivationRegularisation: optional('temporal_activation_regularisation', atLeast(0)),
 };
+
+const rules = { ...rulesOf(fields), ...buildRules, vocabulary: vocabularyRule };
 
 const generateRules = {
   ...samplingRules,
-  prompt: { expected: 'a string', accepts: (value: unknown) => typeof value === 'string' },
+  prompt: aString,
   length: wholeNumber(0),
   signal: anything,
 };
 
 const windowRules = { batch: wholeNumber(1), window: wholeNumber(1) };
+const trainingWindowRules = { ...windowRules, step: wholeNumber(1) };
 
-export class LstmLanguageModel extends Model<LanguageModelNetwork> {
+/** The one token of what ends a document. @throws OptionError */
+function documentEndIn(vocabulary: Vocabulary, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const tokens = vocabulary.encode(text);
+  if (tokens.length === 1 && tokens[0] !== vocabulary.unknown) return tokens[0];
+  const expected = 'one token of the vocabulary';
+  throw new OptionError(
+    `LanguageModel: Expected \`documentEnd\` to be ${expected} but received ${JSON.stringify(text)}, which is ${tokens.length}`,
+  );
+}
+
+export class LanguageModel extends SavedModel<LanguageModelNetwork> {
+  readonly #documentEnd: number | undefined;
+
   private constructor(
-    readonly vocabulary: CharacterVocabulary,
-    config: LanguageModelConfig,
+    readonly vocabulary: Vocabulary,
+    readonly settings: LanguageModelSettings,
     backend: Backend,
   ) {
-    super(new LanguageModelNetwork(config), backend);
+    const { documentEnd, ...network } = settings;
+    super(new LanguageModelNetwork({ ...network, vocabularySize: vocabulary.size }), backend);
+    this.#documentEnd = documentEndIn(vocabulary, documentEnd);
   }
 
   /**
    * A model with fresh parameters.
    * @throws OptionError for an option that is unknown or does not fit; OutOfMemoryError naming the bytes it would take.
    */
-  static async create(options: LstmLanguageModelOptions): Promise<LstmLanguageModel> {
-    checkOptions('LstmLanguageModel', options, rules);
-    const { vocabulary, hiddenSize = 128, embeddingSize = hiddenSize, layers = 1, dropout = 0, seed = 1 } = options;
-    if (vocabulary === undefined) throw new OptionError('LstmLanguageModel: Expected `vocabulary` but received none');
-    const config = {
-      kind: 'lstm' as const,
-      vocabularySize: vocabulary.size,
-      embeddingSize,
-      hiddenSize,
-      layers,
-      dropout,
-    };
-    const model = new LstmLanguageModel(vocabulary, config, options.backend ?? (await loadBackend()));
-    await model.allocate();
-    await model.initialise(seed);
-    return model;
+  static async create(options: LanguageModelOptions): Promise<LanguageModel> {
+    checkOptions('LanguageModel', options, rules);
+    const { vocabulary, seed = 1, backend } = options;
+    if (vocabulary === undefined) throw new OptionError('LanguageModel: Expected `vocabulary` but received none');
+    const recurrent = recurrentSettings(options);
+    const settings = { ...recurrent, embeddingSize: recurrent.hiddenSize, ...settingsIn(fields, options) };
+    return new LanguageModel(vocabulary, settings, await backendOr(backend)).fresh(seed);
   }
 
   /**
    * A model from a folder that {@link save} wrote.
-   * @throws FileError or FormatError naming the file, the tensor or field, what was expected and what was found.
+   * @throws FileError, FormatError or DataError naming the file, the tensor or field, what was expected and what was found.
    */
   static async load(
     folder: string,
     { backend }: { readonly backend?: Backend | undefined } = {},
-  ): Promise<LstmLanguageModel> {
-    const json = await readModelConfig(folder, MODEL_TYPE);
+  ): Promise<LanguageModel> {
+    const json = await readModelConfig(folder, MODEL_TYPE, OLD_TYPE);
     const file = join(folder, 'config.json');
-    const config = {
-      kind: 'lstm' as const,
-      vocabularySize: wholeNumberIn(json, file, 'vocab_size'),
-      embeddingSize: wholeNumberIn(json, file, 'embedding_size'),
-      hiddenSize: wholeNumberIn(json, file, 'hidden_size'),
-      layers: wholeNumberIn(json, file, 'num_layers', MAX_LAYERS),
-      dropout: json.dropout as number,
-    };
-    if (!fraction.accepts(config.dropout))
-      throw new FormatError(file, undefined, `\`dropout\` to be ${fraction.expected}`, `${config.dropout}`);
+    const settings = fromJson(fields, json.model_type === OLD_TYPE ? { ...json, kind: 'lstm' } : json, file);
     const vocabularyFile = join(folder, 'vocab.json');
-    const vocabulary = CharacterVocabulary.fromJSON(await readJson(vocabularyFile), vocabularyFile);
-    if (vocabulary.size !== config.vocabularySize) {
-      throw new FormatError(
-        vocabularyFile,
-        undefined,
-        `${config.vocabularySize} characters (config.json)`,
-        `${vocabulary.size}`,
-      );
+    const vocabulary = vocabularyFromJson(await readJson(vocabularyFile), vocabularyFile);
+    if (vocabulary.size !== json.vocab_size) {
+      const expected = `${JSON.stringify(json.vocab_size)} tokens (config.json)`;
+      throw new FormatError(vocabularyFile, undefined, expected, `${vocabulary.size}`);
     }
-    const model = new LstmLanguageModel(vocabulary, config, backend ?? (await loadBackend()));
-    await model.allocate();
-    const { variables } = model.network.parameters.arena;
-    for await (const [variable, values] of readParameters(join(folder, 'model.safetensors'), variables)) {
-      await model.engine.write(variable, values);
-    }
-    return model;
-  }
-
-  /**
-   * Writes `config.json`, `model.safetensors` (PyTorch names) and `vocab.json`. An old model in the folder is replaced whole or
-   * not at all.
-   * @throws FileError naming the file and what stood in the way.
-   */
-  async save(folder: string): Promise<void> {
-    const { vocabularySize, embeddingSize, hiddenSize, layers, dropout } = this.network.config;
-    await writeModelFolder(folder, {
-      config: {
-        model_type: MODEL_TYPE,
-        vocab_size: vocabularySize,
-        embedding_size: embeddingSize,
-        hidden_size: hiddenSize,
-        num_layers: layers,
-        dropout,
-      },
-      vocabulary: this.vocabulary.toJSON(),
-      parameters: await this.readParameters(),
-    });
+    const loaded = await backendOr(backend);
+    return built(file, () => new LanguageModel(vocabulary, settings, loaded)).stored(folder);
   }
 
   /**
    * Batches for training: the text as `batch` contiguous streams, `window` steps at a time, pass after pass without end.
    * @throws DataError for a character the vocabulary lacks or a text too short for one window.
    */
-  *batches(text: string | Int32Array<ArrayBuffer>, options: WindowOptions = {}): Generator<Batch, void, undefined> {
-    checkOptions('batches', options, windowRules);
-    const { batch = 32, window = 64 } = options;
-    for (const each of trainingWindows(this.#tokens(text), { batch, window })) yield toBatch(each, batch);
+  *batches(
+    text: string | Int32Array<ArrayBuffer>,
+    options: TrainingWindowOptions = {},
+  ): Generator<Batch, void, undefined> {
+    checkOptions('batches', options, trainingWindowRules);
+    const { batch = 32, window = 64, step } = options;
+    const documentEnd = this.#documentEnd;
+    for (const each of trainingWindows(this.#tokens(text), { batch, window, step, documentEnd }))
+      yield toBatch(each, batch);
   }
 
   /**
    * The mean loss over a text, each stream predicted to its end; fewer streams than `batch` where the text is short.
-   * @throws DataError for a character the vocabulary lacks or a text of fewer than two characters.
+   * @throws DataError for a character the vocabulary lacks or a text of fewer than two tokens.
    */
   async evaluate(
     text: string | Int32Array<ArrayBuffer>,
@@ -181,18 +191,51 @@ export class LstmLanguageModel extends Model<LanguageModelNetwork> {
     const { batch = 32, window = 64 } = options;
     const tokens = this.#tokens(text);
     const rows = Math.max(1, Math.min(batch, Math.floor((tokens.length - 1) / window)));
-    return evaluate(this, batchesOf(evaluationWindows(tokens, { batch: rows, window }), rows), { signal });
+    return evaluate(
+      this,
+      batchesOf(evaluationWindows(tokens, { batch: rows, window, documentEnd: this.#documentEnd }), rows),
+      { signal },
+    );
   }
 
   /**
-   * Generates text, character by character. The same options give the same text on the same backend.
+   * Generates text, token by token. The same options give the same text on the same backend.
    * @throws OptionError, or DataError if the prompt has a character the vocabulary lacks.
    */
   async *generate(options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
     checkOptions('generate', options, generateRules);
-    const { prompt, length = 200, signal, ...sampling } = options;
+    const { prompt = '', length = 200, signal, ...sampling } = options;
     const sample = sampler(sampling);
-    const start = prompt === undefined || prompt === '' ? Int32Array.of(0) : this.vocabulary.encode(prompt);
+    const given = this.vocabulary.encode(prompt);
+    const decoding = this.vocabulary.decoding();
+    for (const token of given) decoding.next(token);
+    const advance = await this.#reader();
+    let logits = await advance(given.length > 0 ? given : this.#firstToken());
+    for (let index = 0; index < length && !signal?.aborted; index++) {
+      const token = sample(logits);
+      const piece = decoding.next(token);
+      if (piece !== '') yield piece;
+      logits = await advance(Int32Array.of(token));
+    }
+    const rest = decoding.end();
+    if (rest !== '') yield rest;
+  }
+
+  /** All of {@link generate} as one string, without the prompt. */
+  async generateText(options: GenerateOptions = {}): Promise<string> {
+    let text = '';
+    for await (const piece of this.generate(options)) text += piece;
+    return text;
+  }
+
+  protected description() {
+    const config = { model_type: MODEL_TYPE, vocab_size: this.vocabulary.size, ...toJson(fields, this.settings) };
+    return { config, vocabulary: this.vocabulary.toJSON() };
+  }
+
+  /** A function that reads tokens on, and gives the logits of the token after them. */
+  async #reader(): Promise<(tokens: Int32Array) => Promise<ArrayLike<number>>> {
+    const { unknown } = this.vocabulary;
     const state = await this.state('generation state', 1);
     const program = this.programs.get('generate', (graph) => {
       const { logits, next } = this.network.logits(graph, { time: 1, batch: 1 }, state, {});
@@ -204,27 +247,23 @@ export class LstmLanguageModel extends Model<LanguageModelNetwork> {
     });
     // The state is kept between the turns of several generations at once: each carries its own in and out of the heap.
     let carried = new Float32Array(state.elements);
-    const advance = (tokens: Int32Array): Promise<ArrayLike<number>> =>
+    return (tokens) =>
       this.engine.use(async (session) => {
         await session.write(state.whole, carried);
         let logits: ArrayLike<number> = [];
         for (const token of tokens) ({ logits = [] } = await session.run(program, { tokens: [token] }));
         carried = Float32Array.from(await session.read(state.whole));
+        // What the vocabulary lacks cannot be written.
+        if (unknown !== undefined)
+          logits = Array.from(logits, (logit, token) => (token === unknown ? -Infinity : logit));
         return logits;
       });
-    let logits = await advance(start);
-    for (let index = 0; index < length && !signal?.aborted; index++) {
-      const token = sample(logits);
-      yield this.vocabulary.decode([token]);
-      logits = await advance(Int32Array.of(token));
-    }
   }
 
-  /** All of {@link generate} as one string, without the prompt. */
-  async generateText(options: GenerateOptions = {}): Promise<string> {
-    let text = '';
-    for await (const piece of this.generate(options)) text += piece;
-    return text;
+  /** The token that texts without a prompt begin after. */
+  #firstToken(): Int32Array {
+    const { unknown, size } = this.vocabulary;
+    return Int32Array.of(unknown === 0 && size > 1 ? 1 : 0);
   }
 
   #tokens(text: string | Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
@@ -232,12 +271,14 @@ export class LstmLanguageModel extends Model<LanguageModelNetwork> {
   }
 }
 
-const toBatch = ({ inputs, labels, steps, first }: Window, batch: number): Batch => ({
-  inputs: { tokens: inputs, labels },
+const toBatch = ({ inputs, labels, labelCount, steps, first, carry, resets }: Window, batch: number): Batch => ({
+  inputs: { tokens: inputs, labels, ...(resets && { resets }) },
+  resets: resets !== undefined,
   time: steps,
   batch,
-  labelCount: labels.length,
+  labelCount,
   first,
+  carry,
 });
 
 function* batchesOf(windows: Iterable<Window>, batch: number): Generator<Batch, void, undefined> {

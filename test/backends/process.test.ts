@@ -13,12 +13,12 @@ test.after.always(() => rmSync(folder, { recursive: true, force: true }));
 /** What the scripts below begin with. */
 const prelude = `
   import { Worker } from 'node:worker_threads';
-  import { CharacterVocabulary, loadBackend, LstmLanguageModel, Trainer } from ${at('../../src/index.js')};
+  import { CharacterVocabulary, loadBackend, LanguageModel, Trainer } from ${at('../../src/index.js')};
   import { LONG_ELEMENTS, longProgram } from ${at('./programs.js')};
   const text = 'what a cell forgets is let through a gate. '.repeat(40);
   async function train(backend, steps) {
     const vocabulary = CharacterVocabulary.fromText(text);
-    const model = await LstmLanguageModel.create({ vocabulary, hiddenSize: 16, backend });
+    const model = await LanguageModel.create({ vocabulary, hiddenSize: 16, backend });
     await new Trainer(model).fit(model.batches(text, { batch: 4, window: 8 }), { steps });
     return model;
   }

@@ -99,7 +99,7 @@ if (!existsSync(CHROMIUM)) {
   test.serial('reading a model’s folder in a page is refused in words', async (t) => {
     const page = await open('open');
     const message = await page.evaluate(
-      `import('./src/index.js').then(({ LstmLanguageModel }) => LstmLanguageModel.load('model')).catch(({ message }) => message)`,
+      `import('./src/index.js').then(({ LanguageModel }) => LanguageModel.load('model')).catch(({ message }) => message)`,
     );
     t.regex(`${message}`, /Expected Node to read and write files/);
     await page.close();

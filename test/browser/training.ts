@@ -13,14 +13,14 @@ export interface Told {
 }
 
 export async function train(
-  { CharacterVocabulary, loadBackend, LstmLanguageModel, Trainer }: typeof import('../../src/index.js'),
+  { CharacterVocabulary, loadBackend, LanguageModel, Trainer }: typeof import('../../src/index.js'),
   options: BackendOptions,
   steps: number,
 ): Promise<Told> {
   const text = 'a gate lets through what the cell keeps, and forgets the rest. '.repeat(60);
   const backend = await loadBackend({ numerics: 'strict', ...options });
   const vocabulary = CharacterVocabulary.fromText(text);
-  const model = await LstmLanguageModel.create({ vocabulary, hiddenSize: 64, dropout: 0.1, seed: 3, backend });
+  const model = await LanguageModel.create({ vocabulary, hiddenSize: 64, dropout: 0.1, seed: 3, backend });
   const trainer = new Trainer(model, { learningRate: 0.01 });
   let ticks = 0;
   const timer = setInterval(() => {

@@ -126,7 +126,11 @@ const refusals: readonly Refusal[] = [
     args: train('--validation', '0.6', '--test', '0.5'),
     message: /validation \+ test/,
   },
-  { title: 'another kind of model', args: train('--model', 'gru'), message: /--model.*gru.*lstm/ },
+  {
+    title: 'another kind of model',
+    args: train('--model', 'transformer'),
+    message: /--model.*transformer.*rnn, lstm, gru/,
+  },
   {
     title: 'a model that is not there (generate)',
     args: ['generate', '--model', join(folder, 'none')],

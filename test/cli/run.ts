@@ -25,14 +25,16 @@ export interface Running {
 export function start(
   args: readonly string[],
   environment: Readonly<Record<string, string>> = {},
-  file = main,
+  { file = main, input = '', timeout = 60_000 } = {},
 ): Running {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('SEQGRAD_')));
   const child = spawn(process.execPath, [file, ...args], {
     env: { ...inherited, ...environment },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    timeout: 60_000,
+    stdio: 'pipe',
+    timeout,
   });
+  child.stdin.on('error', () => {}); // it may end before it has read all
+  child.stdin.end(input);
   let stdout = '';
   let stderr = '';
   const listeners = new Set<() => void>();
@@ -69,7 +71,7 @@ export const runFile = (
   file: string,
   args: readonly string[],
   environment?: Readonly<Record<string, string>>,
-): Promise<Ended> => start(args, environment, file).ended;
+): Promise<Ended> => start(args, environment, { file }).ended;
 
 export const linesOf = (stdout: string): Record<string, unknown>[] =>
   stdout

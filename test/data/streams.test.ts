@@ -8,22 +8,65 @@ const counting = (length: number) => Int32Array.from({ length }, (_, index) => i
 /** Row `b` of a time-major [T, B] array. */
 const row = (values: Int32Array, batch: number, b: number) => [...values].filter((_, index) => index % batch === b);
 
-test('a text spelled out', (t) => {
-  // 12 tokens: two streams of 5 inputs, and one token over.
-  const windows = trainingWindows(counting(12), { batch: 2, window: 2 });
-  const take = (): Window => windows.next().value;
-  t.deepEqual(take(), { inputs: Int32Array.of(0, 5, 1, 6), labels: Int32Array.of(1, 6, 2, 7), steps: 2, first: true });
-  t.deepEqual(take(), { inputs: Int32Array.of(2, 7, 3, 8), labels: Int32Array.of(3, 8, 4, 9), steps: 2, first: false });
-  t.deepEqual(take().first, true);
-  const evaluation = [...evaluationWindows(counting(12), { batch: 2, window: 2 })];
-  t.is(evaluation.length, 3);
-  t.deepEqual(evaluation[2], { inputs: Int32Array.of(4, 9), labels: Int32Array.of(5, 10), steps: 1, first: false });
-});
-
 const cut = fc.record({
   batch: fc.integer({ min: 1, max: 5 }),
   window: fc.integer({ min: 1, max: 7 }),
   over: fc.nat(60),
+});
+
+test('a text spelled out', (t) => {
+  // 12 tokens: two streams of 5 inputs, and one token over.
+  const windows = trainingWindows(counting(12), { batch: 2, window: 2 });
+  const take = (): Window => windows.next().value;
+  const shape = { steps: 2, labelCount: 4 };
+  t.deepEqual(take(), { inputs: Int32Array.of(0, 5, 1, 6), labels: Int32Array.of(1, 6, 2, 7), ...shape, first: true });
+  t.deepEqual(take(), { inputs: Int32Array.of(2, 7, 3, 8), labels: Int32Array.of(3, 8, 4, 9), ...shape, first: false });
+  t.deepEqual(take().first, true);
+  const evaluation = [...evaluationWindows(counting(12), { batch: 2, window: 2 })];
+  t.is(evaluation.length, 3);
+  t.deepEqual(evaluation[2], {
+    inputs: Int32Array.of(4, 9),
+    labels: Int32Array.of(5, 10),
+    ...shape,
+    steps: 1,
+    labelCount: 2,
+    first: false,
+  });
+});
+
+test('windows that overlap begin `step` apart, carry the state from there, and count every label once', (t) => {
+  fc.assert(
+    fc.property(cut, fc.integer({ min: 1, max: 7 }), ({ batch, window, over }, wanted) => {
+      const step = Math.min(window, wanted);
+      const tokens = counting(batch * window + 1 + over);
+      const stream = Math.floor((tokens.length - 1) / batch);
+      const count = windowsPerPass(tokens, { batch, window, step });
+      t.is(count, Math.floor((stream - window) / step) + 1);
+      const windows = trainingWindows(tokens, { batch, window, step });
+      const seen: number[] = [];
+      for (let index = 0; index < count; index++) {
+        const { inputs, labels, labelCount, first, carry, steps } = windows.next().value;
+        t.is(steps, window);
+        t.is(carry, step === window ? undefined : step);
+        t.is(first, index === 0);
+        t.is(inputs[0], index * step);
+        const counting = [...labels].filter((label) => label !== -100);
+        t.is(counting.length, labelCount);
+        for (const label of row(labels, batch, 0)) if (label !== -100) seen.push(label);
+      }
+      t.deepEqual(
+        seen,
+        Array.from({ length: window + (count - 1) * step }, (_, index) => index + 1),
+      );
+      t.true(windows.next().value.first);
+    }),
+  );
+});
+
+test('a step beyond the window is refused', (t) => {
+  t.throws(() => windowsPerPass(counting(99), { batch: 1, window: 4, step: 5 }), {
+    message: 'Expected `step` to be at most the window, 4, but received 5',
+  });
 });
 
 test('evaluation predicts every token of each stream once, in order', (t) => {
@@ -110,3 +153,17 @@ for (const [validation, rest] of [
     t.throws(() => split(counting(10), validation, rest), { code: 'ERR_SEQGRAD_DATA' });
   });
 }
+
+test('a document begins after the token that ends one, also where a window does', (t) => {
+  const tokens = Int32Array.of(9, 1, 0, 2, 0, 3, 4, 0, 5);
+  const windows = [...evaluationWindows(tokens, { batch: 2, window: 3, documentEnd: 0 })];
+  // Streams: 9 1 0 2 | 0 3 4 0; a new document at position 3 and 5 of the text, that is step 3 of stream 0 and step 1 of stream 1.
+  t.deepEqual(
+    windows.map(({ resets }) => [...(resets ?? [])]),
+    [
+      [0, 0, 0, 1, 0, 0],
+      [1, 0],
+    ],
+  );
+  t.is([...evaluationWindows(tokens, { batch: 2, window: 3 })][0]?.resets, undefined);
+});

@@ -13,7 +13,7 @@ import { wasmBackend } from '../../src/backends/wasm.js';
 import { probeWasm } from '../../src/backends/wasm-builds.js';
 import { split } from '../../src/data/split.js';
 import { CharacterVocabulary } from '../../src/data/vocabulary.js';
-import { LstmLanguageModel } from '../../src/models/language-model.js';
+import { LanguageModel } from '../../src/models/language-model.js';
 import { Trainer } from '../../src/train/trainer.js';
 
 const file = join(process.env.SEQGRAD_DATA ?? '.', 'tinyshakespeare.txt');
@@ -25,7 +25,7 @@ async function validationLosses(backend: Backend): Promise<number[]> {
   const text = await readFile(file, 'utf8');
   const vocabulary = CharacterVocabulary.fromText(text);
   const { train, validation } = split(vocabulary.encode(text), 0.1);
-  const model = await LstmLanguageModel.create({ vocabulary, hiddenSize: 128, seed: 1, backend });
+  const model = await LanguageModel.create({ vocabulary, hiddenSize: 128, seed: 1, backend });
   const trainer = new Trainer(model, { learningRate: 2e-3, weightDecay: 0.01, clipNorm: 1, seed: 1 });
   const losses: number[] = [];
   for await (const { step } of trainer.train(model.batches(train, { batch: 32, window: 64 }), { steps: 1000 })) {

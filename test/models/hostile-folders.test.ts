@@ -4,7 +4,7 @@ import test from 'ava';
 import { DataError } from '../../src/data/errors.js';
 import { FileError, FormatError } from '../../src/formats/errors.js';
 import { SafetensorsReader, type TensorToWrite, writeSafetensors } from '../../src/formats/safetensors.js';
-import { LstmLanguageModel } from '../../src/models/language-model.js';
+import { LanguageModel } from '../../src/models/language-model.js';
 import { float64 } from '../graph/evaluate.js';
 import { smallModel } from '../train/text.js';
 import { folder } from './folder.js';
@@ -101,12 +101,12 @@ const hostile: readonly {
   {
     title: 'with another vocabulary size',
     damage: config({ vocab_size: 99 }),
-    message: /vocab\.json.*99 characters.*received \d+/,
+    message: /vocab\.json.*99 tokens.*received \d+/,
   },
   {
     title: 'with a shorter vocabulary',
     damage: (p) => writeFile(join(p, 'vocab.json'), '{"type":"characters","characters":["a"]}'),
-    message: /vocab\.json.*characters.*received 1/,
+    message: /vocab\.json.*tokens.*received 1/,
   },
   {
     title: 'with a list for a vocabulary',
@@ -174,7 +174,7 @@ for (const { title, damage, message, by = FormatError } of hostile) {
     const model = await smallModel(float64, { layers: 2 });
     await model.save(path);
     await damage(path);
-    const error = await t.throwsAsync(LstmLanguageModel.load(path, { backend: float64 }), { instanceOf: by });
+    const error = await t.throwsAsync(LanguageModel.load(path, { backend: float64 }), { instanceOf: by });
     t.regex(error!.message, message);
     t.false(error!.message.includes('\n'));
   });

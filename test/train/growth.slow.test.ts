@@ -11,11 +11,11 @@ const at = (path: string): string => JSON.stringify(new URL(path, import.meta.ur
 
 /** Trains and says how much of each kind of memory there is after some steps. */
 const script = (backend: string, steps: number): string => `
-  import { CharacterVocabulary, loadBackend, LstmLanguageModel, Trainer } from ${at('../../src/index.js')};
+  import { CharacterVocabulary, loadBackend, LanguageModel, Trainer } from ${at('../../src/index.js')};
   const text = 'what a cell forgets is let through a gate. '.repeat(40);
   const vocabulary = CharacterVocabulary.fromText(text);
   const backend = await loadBackend({ backend: '${backend}' });
-  const model = await LstmLanguageModel.create({ vocabulary, hiddenSize: 8, backend });
+  const model = await LanguageModel.create({ vocabulary, hiddenSize: 8, backend });
   const trainer = new Trainer(model);
   const batches = model.batches(text, { batch: 4, window: 8 });
   const usages = [];

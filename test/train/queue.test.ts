@@ -7,7 +7,7 @@ import { Engine } from '../../src/backends/engine.js';
 import { ClosedError } from '../../src/backends/executor.js';
 import { Graph } from '../../src/graph/graph.js';
 import { plan } from '../../src/graph/plan.js';
-import { LstmLanguageModel } from '../../src/models/language-model.js';
+import { LanguageModel } from '../../src/models/language-model.js';
 import { add } from '../../src/ops/elementwise.js';
 import { Arena } from '../../src/program/variable.js';
 import { Trainer } from '../../src/train/trainer.js';
@@ -85,12 +85,12 @@ onEvery('what is saved while training is the state between two steps', async (t,
   }
   await training;
   for (const path of paths)
-    t.true(allowed.includes(await bitsOf(await LstmLanguageModel.load(path, { backend }))), path);
+    t.true(allowed.includes(await bitsOf(await LanguageModel.load(path, { backend }))), path);
 });
 
 onEvery('an engine that is closed while it trains rejects the step, and no other engine', async (t, backend) => {
   const [one, other] = [await smallModel(backend), await smallModel(backend)];
-  const trainOn = (model: LstmLanguageModel, steps: number) =>
+  const trainOn = (model: LanguageModel, steps: number) =>
     new Trainer(model).fit(model.batches(text, { batch: 2, window: 16 }), { steps });
   const [closed, open] = [trainOn(one, Number.POSITIVE_INFINITY), trainOn(other, 5)];
   const rejected = t.throwsAsync(closed, { instanceOf: ClosedError });

@@ -1,7 +1,7 @@
 /** Text and small models for tests: nothing outside the repository is needed. */
 import type { Backend } from '../../src/backends/executor.js';
 import { CharacterVocabulary } from '../../src/data/vocabulary.js';
-import { LstmLanguageModel, type LstmLanguageModelOptions } from '../../src/models/language-model.js';
+import { LanguageModel, type LanguageModelOptions } from '../../src/models/language-model.js';
 import { randomFrom } from '../support/random.js';
 
 const words = ['the', 'cell', 'forgets', 'what', 'a', 'gate', 'lets', 'through', 'and', 'keeps', 'its', 'state'];
@@ -18,14 +18,11 @@ export function textOf(characters: number, seed = 'text'): string {
 export const text = textOf(3000);
 export const vocabulary = CharacterVocabulary.fromText(text);
 
-export const smallModel = (
-  backend: Backend,
-  options: Partial<LstmLanguageModelOptions> = {},
-): Promise<LstmLanguageModel> =>
-  LstmLanguageModel.create({ vocabulary, hiddenSize: 12, embeddingSize: 7, seed: 5, ...options, backend });
+export const smallModel = (backend: Backend, options: Partial<LanguageModelOptions> = {}): Promise<LanguageModel> =>
+  LanguageModel.create({ vocabulary, hiddenSize: 12, embeddingSize: 7, seed: 5, ...options, backend });
 
 /** Bits of all parameters, as one string to compare. */
-export async function bitsOf(model: LstmLanguageModel): Promise<string> {
+export async function bitsOf(model: LanguageModel): Promise<string> {
   const parameters = await model.readParameters();
   return parameters.map(([{ name }, values]) => `${name} ${Buffer.from(values.buffer).toString('base64')}`).join('\n');
 }

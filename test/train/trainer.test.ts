@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { Backend } from '../../src/backends/executor.js';
 import { DataError } from '../../src/data/errors.js';
-import type { LstmLanguageModel } from '../../src/models/language-model.js';
+import type { LanguageModel } from '../../src/models/language-model.js';
 import { OptionError } from '../../src/program/options.js';
 import { NonFiniteError } from '../../src/train/locate.js';
 import { planMemory } from '../../src/train/memory.js';
@@ -13,7 +13,7 @@ import { bitsOf, smallModel, text } from './text.js';
 
 const windows = { batch: 4, window: 8 };
 
-function take(model: LstmLanguageModel, count: number, from = 0): Batch[] {
+function take(model: LanguageModel, count: number, from = 0): Batch[] {
   const batches: Batch[] = [];
   for (const batch of model.batches(text, windows)) {
     if (batches.push(batch) === from + count) break;
@@ -22,19 +22,14 @@ function take(model: LstmLanguageModel, count: number, from = 0): Batch[] {
 }
 
 /** All that a step may change: parameters, moments, carried state. */
-async function everything(model: LstmLanguageModel): Promise<string> {
+async function everything(model: LanguageModel): Promise<string> {
   const arenas = model.engine.arenas.filter(({ name }) => !/gradients|controls|next training state/.test(name));
   const parts: string[] = [];
   for (const arena of arenas) parts.push(`${arena.name} ${Array.from(await model.engine.read(arena.whole)).join()}`);
   return parts.join('\n');
 }
 
-async function poison(
-  model: LstmLanguageModel,
-  name: string,
-  index: number,
-  value: number,
-): Promise<() => Promise<void>> {
+async function poison(model: LanguageModel, name: string, index: number, value: number): Promise<() => Promise<void>> {
   const variable = model.network.parameters.arena.get(name);
   const old = Float32Array.from(await model.engine.read(variable));
   await model.engine.write(variable, old.with(index, value));

@@ -1,218 +1,219 @@
-/** `seqgrad train lm`: a character-level language model on anyone's text. */
+/** `seqgrad train lm`: a language model on anyone's text. */
 import { type Command, Option } from 'commander';
-import { OutOfMemoryError } from '../../backends/executor.js';
 import { DataError } from '../../data/errors.js';
-import { split } from '../../data/split.js';
+import { type Parts, splitPoints } from '../../data/split.js';
 import { windowsPerPass } from '../../data/streams.js';
 import { loadText } from '../../data/text.js';
-import { CharacterVocabulary } from '../../data/vocabulary.js';
-import { prepareModelFolder } from '../../models/folder.js';
-import { LstmLanguageModel } from '../../models/language-model.js';
-import { LanguageModelNetwork } from '../../nn/language-model.js';
-import type { Evaluation } from '../../train/evaluate.js';
-import { planMemory } from '../../train/memory.js';
-import { Trainer } from '../../train/trainer.js';
-import {
-  type BackendFlags,
-  backendFrom,
-  nameOf,
-  numberOption,
-  positive,
-  required,
-  several,
-  withBackend,
-} from '../command.js';
-import { createReport, formatBytes, type Report } from '../report.js';
-import { memoryText, metricsOf, runTraining } from '../run.js';
-import type { Task } from './task.js';
+import { learnVocabulary } from '../../data/vocabularies.js';
+import type { Units, Vocabulary } from '../../data/vocabulary.js';
+import { LanguageModel } from '../../models/language-model.js';
+import { OptionError } from '../../program/options.js';
+import { backendFrom, numberOption, required, several } from '../command.js';
+import { networkOf, share, type TrainingFlags, trainTask, whole, wholeFrom0, withTraining } from '../training.js';
+import type { EvaluateFlags, Measured, Prediction, Task } from './task.js';
 
-interface Flags extends BackendFlags {
+interface Flags extends TrainingFlags {
   text?: string[];
-  model: string;
-  hidden: number;
+  validationText?: string[];
+  testText?: string[];
+  units: Units;
+  vocabulary?: number;
+  minCount?: number;
   embedding?: number;
-  layers: number;
-  dropout: number;
-  batch: number;
+  documentEnd?: string;
+  tieWeights?: true;
+  labelSmoothing?: number;
+  ar?: number;
+  tar?: number;
   window: number;
-  steps: number;
-  lr: number;
-  weightDecay: number;
-  clip: number;
-  seed: number;
-  validation: number;
-  test: number;
-  evaluateEvery?: number;
-  out: string;
+  step?: number;
   sample: number;
-  json?: boolean;
 }
 
+/** What one token is called, and several. */
+const UNITS: Readonly<Record<Units, readonly [one: string, several: string]>> = {
+  characters: ['character', 'characters'],
+  words: ['word', 'words'],
+  bpe: ['token', 'tokens'],
+};
+
 /** Refuses a text too short to train on. @throws DataError saying how much of it is held out */
-function checkLength(train: Int32Array, characters: number, windows: { batch: number; window: number }): void {
+function checkLength(train: Int32Array, heldOut: number, flags: Flags): void {
+  const [, units] = UNITS[flags.units];
   try {
-    windowsPerPass(train, windows);
+    windowsPerPass(train, { batch: flags.batch, window: flags.window, step: flags.step });
   } catch (error) {
-    const heldOut = characters - train.length;
     if (!(error instanceof DataError) || heldOut === 0) throw error;
-    const of = `${heldOut} of the ${characters} characters are held out: --validation, --test`;
+    const of = `${heldOut} of the ${train.length + heldOut} ${units} are held out: --validation, --test`;
     throw new DataError(`${error.message} (${of})`, { cause: error });
   }
 }
 
-/** The model with fresh parameters. @throws OutOfMemoryError that says what training it would take */
-async function createModel(vocabulary: CharacterVocabulary, flags: Flags): Promise<LstmLanguageModel> {
-  const config = {
-    hiddenSize: flags.hidden,
-    embeddingSize: flags.embedding ?? flags.hidden,
-    layers: flags.layers,
-    dropout: flags.dropout,
+type Tokens = Int32Array<ArrayBuffer>;
+
+interface Loaded {
+  readonly vocabulary: Vocabulary;
+  readonly parts: Parts<Tokens>;
+  readonly files: number;
+  readonly characters: number;
+}
+
+/** Text in parts, by share or from files of their own. */
+async function partsOf(text: string, flags: Flags): Promise<Parts<string>> {
+  const given = async (paths: string[] | undefined): Promise<string | undefined> =>
+    paths === undefined ? undefined : (await loadText(paths)).text;
+  const [validation, test] = [await given(flags.validationText), await given(flags.testText)];
+  const fractions = {
+    validation: validation === undefined ? flags.validation : 0,
+    test: test === undefined ? flags.test : 0,
   };
-  try {
-    return await LstmLanguageModel.create({
-      vocabulary,
-      ...config,
-      seed: flags.seed,
-      backend: await backendFrom(flags),
-    });
-  } catch (cause) {
-    if (!(cause instanceof OutOfMemoryError)) throw cause;
-    const { parameters } = new LanguageModelNetwork({ kind: 'lstm', vocabularySize: vocabulary.size, ...config });
-    const needed = formatBytes(parameters.count * 4 * 4);
-    throw new OutOfMemoryError(
-      `${cause.message}. Training takes at least ${needed}: parameters, gradients and two moments`,
-      { cause },
-    );
-  }
+  const [validationStart = 0, testStart = 0] = splitPoints(text.length, fractions).map((at) =>
+    cutAt(text, at, flags.units),
+  );
+  return {
+    train: text.slice(0, validationStart),
+    validation: validation ?? text.slice(validationStart, testStart),
+    test: test ?? text.slice(testStart),
+  };
+}
+
+/** The first position from `at` on that no character, or no word, goes across. */
+function cutAt(text: string, at: number, units: Units): number {
+  if (units === 'characters') return at + Number(/^[\udc00-\udfff]/.test(text.slice(at, at + 1)));
+  const space = text.slice(at).search(/\s/);
+  return space < 0 ? text.length : at + space;
+}
+
+/**
+ * Text and its vocabulary. All characters of the text are known; words and byte pairs are learnt from the training part only, as others can be
+ * spelt (byte pairs) or are unknown (words).
+ */
+async function load(flags: Flags): Promise<Loaded> {
+  const { text, files } = await loadText(required(flags.text, '--text <path>'));
+  const { train, validation, test } = await partsOf(text, flags);
+  const { units, vocabulary: size, minCount } = flags;
+  const learnt = units === 'characters' ? [train, validation, test] : [train];
+  const vocabulary = learnVocabulary(learnt, { units, size, minCount });
+  return {
+    vocabulary,
+    parts: {
+      train: vocabulary.encode(train),
+      validation: vocabulary.encode(validation),
+      test: vocabulary.encode(test),
+    },
+    files: files.length,
+    characters: train.length + validation.length + test.length,
+  };
+}
+
+function measured(
+  { loss, perplexity, labels }: { loss: number; perplexity: number; labels: number },
+  vocabulary: Vocabulary,
+): Measured {
+  const [one, several] = UNITS[vocabulary.units];
+  return {
+    metrics: { loss, perplexity, [several]: labels },
+    text: `loss ${loss.toFixed(4)} nats per ${one}, perplexity ${perplexity.toFixed(2)} over ${labels.toLocaleString('en')} ${several}`,
+  };
 }
 
 async function train(flags: Flags): Promise<void> {
-  const report = createReport(flags.json);
-  const { text, files } = await loadText(required(flags.text, '--text <path>'));
-  const vocabulary = CharacterVocabulary.fromText(text);
-  const tokens = vocabulary.encode(text);
-  const parts = split(tokens, flags.validation, flags.test);
-  const windows = { batch: flags.batch, window: flags.window };
-  checkLength(parts.train, tokens.length, windows);
-  const replaces = await prepareModelFolder(flags.out);
-  const model = await createModel(vocabulary, flags);
-  const trainer = new Trainer(model, {
-    learningRate: flags.lr,
-    weightDecay: flags.weightDecay,
-    clipNorm: flags.clip,
-    seed: flags.seed,
-  });
-
-  const { backend } = model.engine;
-  report.note('backend', { ...backend }, `backend: ${nameOf(backend)} (${backend.reason})`);
-  report.note(
-    'data',
-    { files: files.length, characters: tokens.length, vocabulary: vocabulary.size },
-    `text: ${tokens.length.toLocaleString('en')} characters of ${files.length} file${files.length === 1 ? '' : 's'}, ${vocabulary.size} different ones`,
-  );
-  const memory = await planMemory(trainer, { time: flags.window, batch: flags.batch });
-  const { count } = model.network.parameters;
-  const planning = trainer.planningMilliseconds;
-  report.note(
-    'memory',
-    { parameter_count: count, planning_ms: planning, ...memory },
-    memoryText(memory, count, planning),
-  );
-  if (replaces) report.note('replaces', { folder: flags.out }, `the model in ${flags.out} will be replaced at the end`);
-
-  const evaluate = (part: Int32Array<ArrayBuffer>, signal?: AbortSignal): Promise<Evaluation | undefined> =>
-    part.length < 2 ? Promise.resolve(undefined) : model.evaluate(part, { ...windows, signal });
-  const isComplete = await runTraining({
-    trainer,
-    batches: model.batches(parts.train, windows),
-    steps: flags.steps,
-    report,
-    evaluateEvery: flags.evaluateEvery,
-    validate: (signal) => evaluate(parts.validation, signal),
-    save: (folder) => model.save(folder),
-    out: flags.out,
-    replaces,
-  });
-  if (isComplete) {
-    await finish(report, flags, model, trainer.step, {
-      validation: await evaluate(parts.validation),
-      test: await evaluate(parts.test),
-    });
-  }
-}
-
-/** Metrics on what was held out, and a sample of text. */
-async function finish(
-  report: Report,
-  flags: Flags,
-  model: LstmLanguageModel,
-  step: number,
-  metrics: { readonly validation: Evaluation | undefined; readonly test: Evaluation | undefined },
-): Promise<void> {
-  const { validation, test } = metrics;
-  const sample =
-    flags.sample > 0
-      ? await model.generateText({ length: flags.sample, temperature: 0.8, seed: flags.seed })
-      : undefined;
-  const lines = [
-    ...Object.entries(metrics).flatMap(([name, its]) =>
-      its === undefined
-        ? []
-        : [`${name}: loss ${its.loss.toFixed(4)} nats per character, perplexity ${its.perplexity.toFixed(2)}`],
-    ),
-    `saved in ${flags.out}; try: npx seqgrad generate --model ${flags.out}`,
-    ...(sample === undefined ? [] : [`\nsample:\n${sample}`]),
-  ];
-  report.done(
-    {
-      step,
-      saved: flags.out,
-      sample,
-      validation: validation ? metricsOf(validation) : null,
-      test: test ? metricsOf(test) : null,
+  const { vocabulary, parts, files, characters } = await load(flags);
+  const { train, validation, test } = parts;
+  const { hidden, projection, tieWeights, batch, window, step = window } = flags;
+  const { embedding = (tieWeights ? projection : undefined) ?? hidden } = flags;
+  const separate = Number(flags.validationText !== undefined) + Number(flags.testText !== undefined);
+  checkLength(train, separate === 2 ? 0 : validation.length + test.length, flags);
+  const [, units] = UNITS[flags.units];
+  const tokens = train.length + validation.length + test.length;
+  const number = (value: number): string => value.toLocaleString('en');
+  await trainTask(flags, {
+    unit: units,
+    data: {
+      values: { files, characters, tokens, vocabulary: vocabulary.size },
+      text:
+        `text: ${number(characters)} characters of ${files} file${files === 1 ? '' : 's'}` +
+        `${flags.units === 'characters' ? `, ${vocabulary.size} different ones` : ` as ${number(tokens)} ${units}, ${number(vocabulary.size)} different ones`}`,
     },
-    lines.join('\n'),
-  );
+    createModel: async () =>
+      LanguageModel.create({
+        vocabulary,
+        ...networkOf(flags),
+        embeddingSize: embedding,
+        documentEnd: flags.documentEnd,
+        tiedWeights: flags.tieWeights,
+        labelSmoothing: flags.labelSmoothing,
+        activationRegularisation: flags.ar,
+        temporalActivationRegularisation: flags.tar,
+        backend: await backendFrom(flags),
+      }),
+    batches: (model) => model.batches(train, { batch, window, step }),
+    shape: { time: window, batch },
+    steps: flags.steps as number,
+    measure: async (model, part, signal) =>
+      parts[part].length < 2
+        ? undefined
+        : measured(await model.evaluate(parts[part], { batch, window, signal }), vocabulary),
+    finish: async (model) => {
+      if (flags.sample === 0) return { values: {}, text: '' };
+      const sample = await model.generateText({ length: flags.sample, temperature: 0.8, seed: flags.seed });
+      return { values: { sample }, text: `\nsample:\n${sample}` };
+    },
+    next: `npx seqgrad generate --model ${flags.out}`,
+  });
 }
-
-const whole = numberOption({ from: 1, whole: true });
-const share = numberOption({ from: 0, below: 1 });
 
 export const languageModelTask: Task = {
   name: 'lm',
-  summary: 'a character-level language model',
+  summary: 'a language model on text',
+  modelTypes: ['language_model', 'lstm_language_model'],
+
   define(command: Command): void {
     command
       .option('--text <path>', 'required: a text file, or a folder of them; may be given several times', several)
-      .addOption(new Option('--model <kind>', 'kind of model').choices(['lstm']).default('lstm'))
-      .option('--hidden <n>', 'hidden units, H', whole, 128)
-      .option('--embedding <n>', 'elements of a character’s vector (default: as --hidden)', whole)
-      .option('--layers <n>', 'layers', whole, 1)
-      .option('--dropout <p>', 'dropout rate in training', share, 0)
-      .option('--batch <n>', 'contiguous streams side by side, B', whole, 32)
-      .option('--window <n>', 'time steps through which gradients flow, T', whole, 64)
-      .option('--steps <n>', 'training steps', whole, 1000)
-      .option('--lr <rate>', 'learning rate', positive(), 2e-3)
-      .option('--weight-decay <d>', 'decoupled weight decay of AdamW', numberOption({ from: 0 }), 0.01)
-      .option('--clip <norm>', 'largest gradient norm; Infinity for none', positive({ infinite: true }), 1)
-      .option(
-        '--seed <n>',
-        'seed of initial parameters, dropout and the sample',
-        numberOption({ from: 0, whole: true }),
-        1,
+      .option('--validation-text <path>', 'the same for validation, instead of a share of --text', several)
+      .option('--test-text <path>', 'the same for the test, instead of a share of --text', several)
+      .addOption(
+        new Option('--units <kind>', 'what text is cut into')
+          .choices(['characters', 'words', 'bpe'])
+          .default('characters'),
       )
+      .option('--vocabulary <n>', 'of words: tokens at most (default: 20000); of bpe: tokens (default: 1024)', whole)
+      .option('--min-count <n>', 'words that come less often are unknown (default: 2)', whole)
+      .option('--embedding <n>', 'elements of a token’s vector (default: as --hidden)', whole)
       .option(
-        '--validation <share>',
-        'share of the text, before the test part, that is held out for validation',
-        share,
-        0.1,
+        '--document-end <token>',
+        'a character or word that ends a document (\\n for a line break): the state starts anew after it',
+        (text: string) => text.replaceAll('\\n', '\n'),
       )
-      .option('--test <share>', 'share of the text, at its end, that is held out for the test', share, 0)
-      .option('--evaluate-every <steps>', 'evaluate on the validation part every so many steps', whole)
-      .option('--out <folder>', 'folder that the model is saved in', 'seqgrad-model')
-      .option('--sample <n>', 'characters of text to print at the end', numberOption({ from: 0, whole: true }), 300)
-      .option('--json', 'one JSON object per line instead of a progress bar')
-      .action(train);
-    withBackend(command);
+      .option('--tie-weights', 'the head has the weights of the embedding')
+      .option('--label-smoothing <e>', 'share of the training loss that is of all labels alike', share)
+      .option('--ar <a>', 'activation regularisation', numberOption({ from: 0 }))
+      .option('--tar <b>', 'temporal activation regularisation', numberOption({ from: 0 }))
+      .option('--window <n>', 'time steps through which gradients flow, k2', whole, 64)
+      .option('--step <n>', 'time steps from one window to the next, k1 (default: as --window)', whole)
+      .option('--sample <n>', 'tokens of text to print at the end', wholeFrom0, 300);
+    withTraining(command, {
+      hidden: 128,
+      batch: 32,
+      steps: 1000,
+      schedule: 'constant',
+      validation: 0.1,
+      test: 0,
+      held: { validation: 'of the text, before the test part, that is', test: 'of the text, at its end, that is' },
+    }).action(train);
+  },
+
+  async evaluate(folder: string, flags: EvaluateFlags) {
+    const { text } = await loadText(required(flags.text, '--text <path>'));
+    const model = await LanguageModel.load(folder, { backend: await backendFrom(flags) });
+    const { batch = 32, window = 64 } = flags;
+    return measured(await model.evaluate(text, { batch, window }), model.vocabulary);
+  },
+
+  predict(folder: string): AsyncIterable<Prediction> {
+    throw new OptionError(
+      `Expected a classifier, labeller or forecaster but received a language model: seqgrad generate --model ${folder}`,
+    );
   },
 };

@@ -1,0 +1,221 @@
+/** What the training of every task shares: options, notes before the first step, progress, metrics at the end. */
+import { type Command, Option } from 'commander';
+import { OutOfMemoryError } from '../backends/executor.js';
+import { prepareModelFolder } from '../models/folder.js';
+import type { RecurrentKind } from '../nn/recurrent.js';
+import { planMemory } from '../train/memory.js';
+import type { BatchShape, Model } from '../train/model.js';
+import { type Batch, Trainer } from '../train/trainer.js';
+import { type BackendFlags, nameOf, numberOption, positive, withBackend } from './command.js';
+import { createReport, type Report } from './report.js';
+import { memoryText, runTraining } from './run.js';
+import type { Measured } from './tasks/task.js';
+
+export interface TrainingFlags extends BackendFlags {
+  model: RecurrentKind;
+  hidden: number;
+  layers: number;
+  dropout: number;
+  variationalDropout?: true;
+  recurrentDropout?: number;
+  forgetBias?: number;
+  projection?: number;
+  layerNorm?: true;
+  peepholes?: true;
+  batch: number;
+  epochs?: number;
+  steps?: number;
+  lr: number;
+  schedule: 'constant' | 'cosine';
+  weightDecay: number;
+  clip: number;
+  seed: number;
+  validation: number;
+  test: number;
+  evaluateEvery?: number;
+  out: string;
+  json?: boolean;
+}
+
+/** Defaults that differ from task to task. */
+export interface TrainingDefaults {
+  readonly hidden: number;
+  readonly batch: number;
+  /** Either steps or epochs. */
+  readonly steps?: number;
+  readonly epochs?: number;
+  readonly schedule: 'constant' | 'cosine';
+  readonly validation: number;
+  readonly test: number;
+  /** What is held out: `of the text, before the test part,` */
+  readonly held: { readonly validation: string; readonly test: string };
+}
+
+export const whole = numberOption({ from: 1, whole: true });
+export const wholeFrom0 = numberOption({ from: 0, whole: true });
+export const share = numberOption({ from: 0, below: 1 });
+
+/** Adds the options of the network and of training. */
+export function withTraining(command: Command, defaults: TrainingDefaults): Command {
+  command
+    .addOption(new Option('--model <kind>', 'kind of network').choices(['rnn', 'lstm', 'gru']).default('lstm'))
+    .option('--hidden <n>', 'hidden units, H', whole, defaults.hidden)
+    .option('--layers <n>', 'layers', whole, 1)
+    .option('--dropout <p>', 'dropout rate in training', share, 0)
+    .option('--variational-dropout', 'the same dropout mask at every step')
+    .option('--recurrent-dropout <p>', 'dropout rate of the recurrent weights', share)
+    .option('--forget-bias <b>', 'lstm: added to the initial bias of the forget gate', numberOption())
+    .option('--projection <n>', 'lstm: the hidden state is projected to so many elements', whole)
+    .option('--layer-norm', 'lstm: normalise what gates are summed from')
+    .option('--peepholes', 'lstm: gates see the cell')
+    .option('--batch <n>', 'rows that are trained on together, B', whole, defaults.batch);
+  if (defaults.epochs !== undefined) {
+    command.addOption(
+      new Option('--epochs <n>', 'passes over the training part').argParser(positive()).default(defaults.epochs),
+    );
+    command.option('--steps <n>', 'training steps, instead of epochs', whole);
+  } else command.option('--steps <n>', 'training steps', whole, defaults.steps);
+  command
+    .option('--lr <rate>', 'learning rate', positive(), 2e-3)
+    .addOption(
+      new Option('--schedule <kind>', 'learning rate over time: constant, or down to 0 along a cosine')
+        .choices(['constant', 'cosine'])
+        .default(defaults.schedule),
+    )
+    .option('--weight-decay <d>', 'decoupled weight decay of AdamW', numberOption({ from: 0 }), 0.01)
+    .option('--clip <norm>', 'largest gradient norm; Infinity for none', positive({ infinite: true }), 1)
+    .option('--seed <n>', 'seed of initial parameters, dropout, order and split', wholeFrom0, 1)
+    .option(
+      '--validation <share>',
+      `share ${defaults.held.validation} held out for validation`,
+      share,
+      defaults.validation,
+    )
+    .option('--test <share>', `share ${defaults.held.test} held out for the test`, share, defaults.test)
+    .option(
+      '--evaluate-every <steps>',
+      `evaluate on the validation part every so many steps${defaults.epochs === undefined ? '' : ' (default: every epoch)'}`,
+      whole,
+    )
+    .option('--out <folder>', 'folder that the model is saved in', 'seqgrad-model')
+    .option('--json', 'one JSON object per line instead of a progress bar');
+  return withBackend(command);
+}
+
+/** The recurrent network that the options describe. */
+export const networkOf = (flags: TrainingFlags) => ({
+  kind: flags.model,
+  hiddenSize: flags.hidden,
+  layers: flags.layers,
+  dropout: flags.dropout,
+  variationalDropout: flags.variationalDropout,
+  recurrentDropout: flags.recurrentDropout,
+  forgetBias: flags.forgetBias,
+  projectionSize: flags.projection,
+  layerNorm: flags.layerNorm,
+  peepholes: flags.peepholes,
+  seed: flags.seed,
+});
+
+/** A model that can be saved. */
+type Saved = Model & { save(folder: string): Promise<void> };
+
+export interface TaskTraining<M extends Saved> {
+  /** What a step's labels are: `characters`, `examples`. */
+  readonly unit: string;
+  /** What was read, for the note before the first step. */
+  readonly data: { readonly values: Readonly<Record<string, unknown>>; readonly text: string };
+  createModel(): Promise<M>;
+  batches(model: M): Iterable<Batch> | AsyncIterable<Batch>;
+  /** The largest batch, whose memory is planned first. */
+  readonly shape: BatchShape;
+  readonly steps: number;
+  readonly evaluateEvery?: number | undefined;
+  /** Metrics of a part; undefined where nothing was held out. */
+  measure(model: M, part: 'validation' | 'test', signal?: AbortSignal): Promise<Measured | undefined>;
+  /** What else belongs into the last line. */
+  finish?(model: M): Promise<{ readonly values: Readonly<Record<string, unknown>>; readonly text: string }>;
+  /** The command to try next. */
+  readonly next: string;
+}
+
+/** Steps of so many passes over so many batches. */
+export const stepsOf = ({ steps, epochs }: TrainingFlags, perEpoch: number): number =>
+  steps ?? Math.max(1, Math.round((epochs as number) * perEpoch));
+
+const rateOf = ({ lr, schedule }: TrainingFlags, steps: number): number | ((step: number) => number) =>
+  schedule === 'constant' ? lr : (step) => (lr * (1 + Math.cos((Math.PI * (step - 1)) / steps))) / 2;
+
+async function created<M>(create: () => Promise<M>): Promise<M> {
+  try {
+    return await create();
+  } catch (cause) {
+    if (!(cause instanceof OutOfMemoryError)) throw cause;
+    const hint = 'training takes about four times that: lower --hidden, --embedding or --layers';
+    throw new OutOfMemoryError(`${cause.message}; ${hint}`, { cause });
+  }
+}
+
+/** Trains, saves, and reports all the while. */
+export async function trainTask<M extends Saved>(flags: TrainingFlags, task: TaskTraining<M>): Promise<void> {
+  const report = createReport(flags.json, task.unit);
+  const replaces = await prepareModelFolder(flags.out);
+  const model = await created(task.createModel);
+  const { steps } = task;
+  const trainer = new Trainer(model, {
+    learningRate: rateOf(flags, steps),
+    weightDecay: flags.weightDecay,
+    clipNorm: flags.clip,
+    seed: flags.seed,
+  });
+  const { backend } = model.engine;
+  const { name, isa, threads, numerics, reason } = backend;
+  report.note('backend', { name, isa, threads, numerics, reason }, `backend: ${nameOf(backend)} (${reason})`);
+  report.note('data', task.data.values, task.data.text);
+  const memory = await planMemory(trainer, task.shape);
+  const { count } = model.network.parameters;
+  const planning = trainer.planningMilliseconds;
+  report.note(
+    'memory',
+    { parameter_count: count, planning_ms: planning, ...memory },
+    memoryText(memory, count, planning),
+  );
+  if (replaces) report.note('replaces', { folder: flags.out }, `the model in ${flags.out} will be replaced at the end`);
+  const isComplete = await runTraining({
+    trainer,
+    batches: task.batches(model),
+    steps,
+    report,
+    evaluateEvery: flags.evaluateEvery ?? task.evaluateEvery,
+    validate: async (signal) => (await task.measure(model, 'validation', signal))?.metrics,
+    save: (folder) => model.save(folder),
+    out: flags.out,
+    replaces,
+  });
+  if (isComplete) await conclude(report, flags, model, trainer.step, task);
+}
+
+/** Metrics on what was held out. */
+async function conclude<M extends Saved>(
+  report: Report,
+  { out }: TrainingFlags,
+  model: M,
+  step: number,
+  task: TaskTraining<M>,
+): Promise<void> {
+  const validation = await task.measure(model, 'validation');
+  const test = await task.measure(model, 'test');
+  const more = await task.finish?.(model);
+  const lines = [
+    ...Object.entries({ validation, test }).flatMap(([part, its]) =>
+      its === undefined ? [] : [`${part}: ${its.text}`],
+    ),
+    ...[(test ?? validation)?.details ?? []].flat(),
+    `saved in ${out}; try: ${task.next}`,
+    ...(more === undefined || more.text === '' ? [] : [more.text]),
+  ];
+  report.done(
+    { step, saved: out, ...more?.values, validation: validation?.metrics ?? null, test: test?.metrics ?? null },
+    lines.join('\n'),
+  );
+}

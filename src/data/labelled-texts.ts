@@ -1,0 +1,106 @@
+/** Texts with a class each, from tables, JSON lines or folders. */
+import { anything, checkOptions, oneOf } from '../program/options.js';
+import { DataError } from './errors.js';
+import { entriesOf, extensionOf, filesOf, isFolder, nameOf, type Source, stemOf } from './files.js';
+import { readJsonLines, shown } from './jsonl.js';
+import { columnIndex, openTable, type TableOptions, tableRules } from './table.js';
+import { decoded, linesOf, readText } from './text.js';
+
+export interface LabelledText {
+  readonly text: string;
+  readonly label: string;
+  /** File and line, for messages. */
+  readonly where?: string | undefined;
+}
+
+export interface LabelledTextOptions extends TableOptions {
+  /** Column of a table or key of a JSON object. Default `text`. */
+  readonly textColumn?: string | undefined;
+  /** Default `label`. */
+  readonly labelColumn?: string | undefined;
+  /** What to do about a row without text or label: `error` (default), or `skip` it. */
+  readonly missing?: 'error' | 'skip' | undefined;
+}
+
+const rules = { ...tableRules, textColumn: anything, labelColumn: anything, missing: oneOf('error', 'skip') };
+
+const JSON_LINES = ['.jsonl', '.ndjson'];
+const TABLES = ['.csv', '.tsv', '.tab'];
+
+/**
+ * Texts and their classes.
+ *
+ * - a folder: each file in it is a class with one text in each line that is not empty; each folder in it is a class with one text in
+ *   each file. The class is called as the file without its extension, or as the folder.
+ * - .csv, .tsv: a column of texts and a column of labels.
+ * - .jsonl: objects with a text and a label.
+ * @throws DataError naming file, line and column
+ */
+export async function* readLabelledTexts(
+  source: Source,
+  options: LabelledTextOptions = {},
+): AsyncGenerator<LabelledText, void, undefined> {
+  checkOptions('readLabelledTexts', options, rules);
+  if (typeof source === 'string' && (await isFolder(source))) yield* ofFolder(source);
+  else if (JSON_LINES.includes(extensionOf(source))) yield* ofJsonLines(source, options);
+  else if (TABLES.includes(extensionOf(source))) yield* ofTable(source, options);
+  else {
+    const expected = 'a folder with a file for each class, or a file that ends in .csv, .tsv or .jsonl';
+    throw new DataError(`${nameOf(source)}: Expected ${expected}`);
+  }
+}
+
+async function* ofFolder(folder: string): AsyncGenerator<LabelledText, void, undefined> {
+  const classes = await entriesOf(folder);
+  if (classes.length === 0) throw new DataError(`${folder}: Expected a file or folder for each class but it is empty`);
+  for (const entry of classes) {
+    if (await isFolder(entry)) {
+      for (const file of await filesOf(entry)) {
+        const text = await readText(file);
+        if (text.trim() === '') continue;
+        yield { text, label: entry.slice(folder.length).replace(/^[/\\]+/, ''), where: file };
+      }
+      continue;
+    }
+    for await (const { text, number } of linesOf(decoded(entry))) {
+      if (text.trim() !== '') yield { text, label: stemOf(entry), where: `${entry}:${number}` };
+    }
+  }
+}
+
+async function* ofTable(
+  source: Source,
+  { textColumn = 'text', labelColumn = 'label', missing = 'error', ...options }: LabelledTextOptions,
+): AsyncGenerator<LabelledText, void, undefined> {
+  const table = await openTable(source, options);
+  const columns = [columnIndex(table, textColumn, 'the text'), columnIndex(table, labelColumn, 'the label')] as const;
+  for await (const { line, cells } of table.rows) {
+    const [text, label] = columns.map((index) => cells[index] as string) as [string, string];
+    const where = `${table.name}:${line}`;
+    const absent = text.trim() === '' ? textColumn : label.trim() === '' ? labelColumn : undefined;
+    if (absent === undefined) yield { text, label: label.trim(), where };
+    else if (missing === 'error')
+      throw new DataError(`${where}: Expected a value in column "${absent}" but received none`);
+  }
+}
+
+async function* ofJsonLines(
+  source: Source,
+  { textColumn = 'text', labelColumn = 'label', missing = 'error' }: LabelledTextOptions,
+): AsyncGenerator<LabelledText, void, undefined> {
+  for await (const { line, value } of readJsonLines(source)) {
+    const where = `${nameOf(source)}:${line}`;
+    const isAbsent = (key: string): boolean => (value[key] ?? '') === '';
+    const absent = [textColumn, labelColumn].find(isAbsent);
+    if (absent !== undefined && missing === 'skip') continue;
+    if (absent !== undefined)
+      throw new DataError(`${where}: Expected a value of "${absent}" but received ${shown(value)}`);
+    const { [textColumn]: text, [labelColumn]: label } = value;
+    if (typeof text !== 'string')
+      throw new DataError(`${where}: Expected "${textColumn}" to be a string but received ${shown(text)}`);
+    if (!['string', 'number', 'boolean'].includes(typeof label)) {
+      throw new DataError(`${where}: Expected "${labelColumn}" to be a string but received ${shown(label)}`);
+    }
+    yield { text, label: String(label), where };
+  }
+}
