@@ -84,8 +84,7 @@ onEvery('what is saved while training is the state between two steps', async (t,
     await model.save(paths[i] as string);
   }
   await training;
-  for (const path of paths)
-    t.true(allowed.includes(await bitsOf(await LanguageModel.load(path, { backend }))), path);
+  for (const path of paths) t.true(allowed.includes(await bitsOf(await LanguageModel.load(path, { backend }))), path);
 });
 
 onEvery('an engine that is closed while it trains rejects the step, and no other engine', async (t, backend) => {

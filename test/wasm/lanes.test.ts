@@ -49,20 +49,26 @@ const layers: readonly (readonly [T: number, B: number, H: number])[] = [
   [3, 9, 200],
   [0, 1, 160],
 ];
-const layersOf = (instruction: 'lstmForward' | 'lstmBackward'): Case[] =>
-  layers.flatMap(([T, B, H]) =>
-    [0, 1].flatMap((reverse) => [
-      caseOf(
-        instruction,
-        { T, B, H, reverse },
-        { fillings: { weightHh, gates, tanhCell: gates }, absent: ['lengths'] },
-      ),
-      caseOf(
-        instruction,
-        { T, B, H, reverse },
-        { fillings: { weightHh, gates, tanhCell: gates, lengths: lengthsOf(T) }, note: 'lengths' },
-      ),
-    ]),
+/** Some rows of some steps start anew. */
+const resets: Filling = (random) => (random.uniform() < 0.2 ? 1 : 0);
+const recurrent = { weightHh, weightHr: weightHh, gates, tanhCell: gates, resets };
+
+type Recurrence = 'lstm' | 'gru' | 'rnn' | 'projectedLstm';
+/** A layer forward and backward: whole, in rows of several lengths, and with rows that start anew; `others` are dims beside T, B, H. */
+const layersOf = (kind: Recurrence, others: Readonly<Record<string, number>> = {}): Case[] =>
+  (['Forward', 'Backward'] as const).flatMap((direction) =>
+    layers.flatMap(([T, B, H]) =>
+      [0, 1].flatMap((reverse) => {
+        const instruction = `${kind}${direction}` as 'lstmForward';
+        const dims = { T, B, H, reverse, ...others };
+        const lengths = lengthsOf(T);
+        return [
+          caseOf(instruction, dims, { fillings: recurrent, absent: ['lengths', 'resets'] }),
+          caseOf(instruction, dims, { fillings: { ...recurrent, lengths }, absent: ['resets'], note: 'lengths' }),
+          caseOf(instruction, dims, { fillings: recurrent, absent: ['lengths'], note: 'resets' }),
+        ];
+      }),
+    ),
   );
 
 const P = 50_000;
@@ -98,9 +104,34 @@ const cases: readonly Case[] = [
   caseOf('embedding', { N: 3000, V: 50, C: 70 }, { fillings: { ids } }),
   caseOf('embeddingBackward', { N: 3000, V: 50, C: 70 }, { fillings: { ids } }),
   caseOf('maskSteps', { T: 40, B: 7, C: 300 }, { fillings: { lengths: [40, 3, 0, 39] } }),
-  ...layersOf('lstmForward'),
-  ...layersOf('lstmBackward'),
-  caseOf('softmaxCrossEntropy', { N: 900, V: 70 }, { fillings: { labels: (source) => source.integer(-1, 69) } }),
+  ...layersOf('lstm'),
+  ...layersOf('gru'),
+  ...[0, 1].flatMap((relu) => layersOf('rnn', { relu })),
+  ...[24, 70].flatMap((P) => layersOf('projectedLstm', { P })),
+  ...[0, 0.1].map((smoothing) =>
+    caseOf(
+      'softmaxCrossEntropy',
+      { N: 900, V: 70 },
+      {
+        scalars: { smoothing },
+        fillings: { labels: (source) => source.integer(-1, 69) },
+        note: `smoothing ${smoothing}`,
+      },
+    ),
+  ),
+  caseOf('div', { n }),
+  caseOf('sqrt', { n }, { fillings: { x: positive } }),
+  caseOf('liveSteps', { T: 40, B: 7 }, { fillings: { lengths: [40, 3, 0, 39] } }),
+  caseOf('selectRows', { R: 900, C: 300 }, { fillings: { flags: [1, 0, 0, -1] } }),
+  caseOf('selectRows', { R: 900, C: 300 }, { fillings: { flags: [1, 0, 0, -1] }, absent: ['a'] }),
+  ...(['maxSteps', 'maxStepsBackward'] as const).flatMap((instruction) => [
+    caseOf(
+      instruction,
+      { T: 40, B: 7, C: 300 },
+      { fillings: { lengths: [40, 3, 0, 39], x: (source) => source.integer(0, 5) } },
+    ),
+    caseOf(instruction, { T: 40, B: 7, C: 300 }, { absent: ['lengths'] }),
+  ]),
   caseOf('dropout', { n, stream: 3 }, { scalars: { rate: 0.3, keepScale: 1.4 }, fillings: { random } }),
   caseOf('philoxUniform', { n, stream: 3 }, { scalars: { low: -1, range: 2 }, fillings: { random } }),
   caseOf('philoxNormal', { n, stream: 3 }, { scalars: { mean: 0, deviation: 2 }, fillings: { random } }),
