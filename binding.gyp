@@ -1,10 +1,15 @@
 {
   "variables": {
-    # node-gyp rebuild -- -Dseqgrad_replay=1 also builds build/Release/replay.
+    # What src/toolchain/variant.ts asks for: also the program `replay`, or `fuzz`; what the compiler shall have checked
+    # while the code runs, such as address,undefined.
     "seqgrad_replay%": 0,
+    "seqgrad_fuzz%": 0,
+    "seqgrad_sanitize%": "",
     "executor": ["native/executor.cc", "native/team.cc", "native/pool.cc", "native/isa/isa.cc"],
     "conditions": [
-      ["target_arch=='x64'", {"kernels": ["kernels_sse2", "kernels_avx2", "kernels_avx512"]}, {"kernels": []}]
+      ["target_arch=='x64'", {"kernels": ["kernels_sse2", "kernels_avx2", "kernels_avx512"]}],
+      ["target_arch=='arm64'", {"kernels": ["kernels_neon"]}],
+      ["target_arch!='x64' and target_arch!='arm64'", {"kernels": []}]
     ]
   },
   "target_defaults": {
@@ -14,7 +19,25 @@
     "cflags": ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-fvisibility=hidden", "-Wall", "-Wextra"],
     "cflags!": ["-fno-omit-frame-pointer"],
     "cflags_cc": ["-std=c++17"],
-    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"]
+    "cflags_cc!": ["-std=gnu++17", "-std=gnu++20"],
+    # The same for macOS, where gyp takes no cflags.
+    "xcode_settings": {
+      "OTHER_CFLAGS": ["-O3", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-Wall", "-Wextra"],
+      "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+      "GCC_SYMBOLS_PRIVATE_EXTERN": "YES",
+      "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
+      "MACOSX_DEPLOYMENT_TARGET": "11.0"
+    },
+    "conditions": [
+      ["seqgrad_sanitize!=''", {
+        "cflags": ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"],
+        "ldflags": ["-fsanitize=<(seqgrad_sanitize)"],
+        "conditions": [
+          ["seqgrad_fuzz==1", {"cflags": ["-fsanitize=fuzzer-no-link,<(seqgrad_sanitize)"]},
+            {"cflags": ["-fsanitize=<(seqgrad_sanitize)"]}]
+        ]
+      }]
+    ]
   },
   "conditions": [
     ["target_arch=='x64'", {
@@ -28,7 +51,8 @@
           "target_name": "kernels_avx2",
           "type": "static_library",
           "sources": ["native/isa/avx2.cc"],
-          "cflags": ["-mavx2", "-mfma"]
+          "cflags": ["-mavx2", "-mfma"],
+          "xcode_settings": {"OTHER_CFLAGS": ["-mavx2", "-mfma"]}
         },
         {
           "target_name": "kernels_avx512",
@@ -36,7 +60,19 @@
           "sources": ["native/isa/avx512.cc"],
           "cflags": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma", "-mprefer-vector-width=512",
             # GCC 12 warns about its own header.
-            "-Wno-maybe-uninitialized"]
+            "-Wno-maybe-uninitialized"],
+          "xcode_settings": {
+            "OTHER_CFLAGS": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma", "-mprefer-vector-width=512"]
+          }
+        }
+      ]
+    }],
+    ["target_arch=='arm64'", {
+      "targets": [
+        {
+          "target_name": "kernels_neon",
+          "type": "static_library",
+          "sources": ["native/isa/neon.cc"]
         }
       ]
     }],
@@ -47,6 +83,18 @@
           "type": "executable",
           "sources": ["native/replay.cc", "<@(executor)"],
           "cflags_cc!": ["-fno-exceptions"],
+          "dependencies": ["<@(kernels)"]
+        }
+      ]
+    }],
+    ["seqgrad_fuzz==1", {
+      "targets": [
+        {
+          "target_name": "fuzz",
+          "type": "executable",
+          "sources": ["native/fuzz.cc", "<@(executor)"],
+          "cflags_cc!": ["-fno-exceptions"],
+          "ldflags": ["-fsanitize=fuzzer"],
           "dependencies": ["<@(kernels)"]
         }
       ]

@@ -1,4 +1,4 @@
-// Which ISAs this machine can use, by cpuid and xgetbv (Intel SDM volume 1, 13.2–13.5, 14.3 and 15.2).
+// Which ISAs this machine can use: on x86-64 by cpuid and xgetbv (Intel SDM volume 1, 13.2–13.5, 14.3 and 15.2).
 #include "isa.h"
 
 #include <cstring>
@@ -9,6 +9,11 @@
 
 namespace seqgrad {
 namespace {
+
+/// An ISA that this build has no kernels for.
+Isa elsewhere(const char* name) {
+  return {name, nullptr, nullptr, nullptr, nullptr, false, "this build is for another kind of processor"};
+}
 
 #if defined(__x86_64__)
 
@@ -60,6 +65,7 @@ struct Isas {
     list[0] = {"avx512", avx512Fast, avx512Strict, avx512FastAdds, avx512StrictAdds, avx512.usable, avx512.reason};
     list[1] = {"avx2", avx2Fast, avx2Strict, avx2FastAdds, avx2StrictAdds, avx2.usable, avx2.reason};
     list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it"};
+    list[3] = elsewhere("neon");
   }
 };
 
@@ -68,10 +74,14 @@ struct Isas {
 struct Isas {
   Isa list[ISA_COUNT];
   Isas() {
-    const char* reason = "this build is for another kind of processor";
-    list[0] = {"avx512", nullptr, nullptr, nullptr, nullptr, false, reason};
-    list[1] = {"avx2", nullptr, nullptr, nullptr, nullptr, false, reason};
-    list[2] = {"sse2", nullptr, nullptr, nullptr, nullptr, false, reason};
+    list[0] = elsewhere("avx512");
+    list[1] = elsewhere("avx2");
+    list[2] = elsewhere("sse2");
+#if defined(__aarch64__)
+    list[3] = {"neon", neonFast, neonStrict, neonFastAdds, neonStrictAdds, true, "every 64-bit Arm processor has it"};
+#else
+    list[3] = elsewhere("neon");
+#endif
   }
 };
 

@@ -19,7 +19,7 @@ struct Isa {
 };
 
 /// All known ISAs, best first.
-constexpr int ISA_COUNT = 3;
+constexpr int ISA_COUNT = 4;
 const Isa* isas();
 
 /// The ISA of that name, the best usable one for "auto", or null.
@@ -31,11 +31,15 @@ void avx512Strict(const int32_t*, float*, Context&);
 void avx2Fast(const int32_t*, float*, Context&);
 void avx2Strict(const int32_t*, float*, Context&);
 void sse2(const int32_t*, float*, Context&);
+void neonFast(const int32_t*, float*, Context&);
+void neonStrict(const int32_t*, float*, Context&);
 
 double avx512FastAdds(int64_t, float*);
 double avx512StrictAdds(int64_t, float*);
 double avx2FastAdds(int64_t, float*);
 double avx2StrictAdds(int64_t, float*);
 double sse2Adds(int64_t, float*);
+double neonFastAdds(int64_t, float*);
+double neonStrictAdds(int64_t, float*);
 
 }  // namespace seqgrad

@@ -119,7 +119,7 @@ void gruBackwardTile(const GruBackward& r, const float* panel, BackwardStep step
       }
       fetch(r.recurrentN + at * H + unit);
       fetch(r.hidden + (stateBefore(r, step.t) * B + b) * H + unit);
-      fetch(r.dHidden + at * H + unit);
+      if (r.dHidden != nullptr) fetch(r.dHidden + at * H + unit);
       fetch(r.dH0 + b * H + unit);
     }
   });

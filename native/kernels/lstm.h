@@ -151,7 +151,7 @@ void lstmBackwardTile(const LstmBackward& r, const float* panel, BackwardStep st
     if (step.isInitial) return;
     for (int v = 0; v < vectors; v++) {
       fetchLstmCell(r, step.t, b0 + row, u + v * S::lanes);
-      fetch(r.dHidden + (step.t * B + b0 + row) * H + u + v * S::lanes);
+      if (r.dHidden != nullptr) fetch(r.dHidden + (step.t * B + b0 + row) * H + u + v * S::lanes);
     }
   });
   for (int row = 0; row < rows; row++) {

@@ -60,7 +60,7 @@ void rnnBackwardTile(const RnnBackward& r, const float* panel, BackwardStep step
     const int64_t at = step.t * B + b0 + row;
     for (int v = 0; v < vectors; v++) {
       fetch(r.hidden + (stateAfter(r, step.t) * B + b0 + row) * H + u + v * S::lanes);
-      fetch(r.dHidden + at * H + u + v * S::lanes);
+      if (r.dHidden != nullptr) fetch(r.dHidden + at * H + u + v * S::lanes);
       fetch(r.dGates + at * H + u + v * S::lanes);
     }
   });

@@ -65,7 +65,7 @@ export interface LoadedProgram {
 /** A backend that has been found to work here. */
 export interface Backend {
   readonly name: BackendName;
-  /** `sse2`, `avx2`, `avx512`, `wasm-simd`, `wasm-relaxed`, `float32` or `float64` (reference). */
+  /** `sse2`, `avx2`, `avx512`, `neon`, `wasm-simd`, `wasm-relaxed`, `float32` or `float64` (reference). */
   readonly isa: string;
   readonly threads: number;
   readonly numerics: Numerics;

@@ -12,7 +12,7 @@ import { threadsWithin } from './threads.js';
 const MAX_THREADS = 256;
 
 export interface NativeOptions {
-  /** `avx512`, `avx2`, `sse2`, or `auto` for the best that this machine can use. */
+  /** `avx512`, `avx2`, `sse2`, `neon`, or `auto` for the best that this machine can use. */
   readonly isa?: string;
   /** `strict` never fuses a multiplication with an addition. */
   readonly numerics?: Numerics;

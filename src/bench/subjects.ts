@@ -15,7 +15,7 @@ export interface Subject {
 }
 
 /** All that can be asked for. */
-export const isas = ['avx512', 'avx2', 'sse2', 'wasm-simd', 'wasm-relaxed', 'float32', 'float64'] as const;
+export const isas = ['avx512', 'avx2', 'sse2', 'neon', 'wasm-simd', 'wasm-relaxed', 'float32', 'float64'] as const;
 
 export function backendOf(isa: string): BackendName {
   if (isa.startsWith('wasm-')) return 'wasm';

@@ -79,8 +79,13 @@ function isSize(value: unknown): value is number {
 
 /** A value of the header for an error message: as JSON, cut where it gets long. */
 function show(value: unknown): string {
-  const text = JSON.stringify(value) ?? 'nothing';
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+  try {
+    const text = JSON.stringify(value) ?? 'nothing';
+    return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error; // JSON.parse reads any depth, JSON.stringify does not write it
+    return 'something nested too deeply';
+  }
 }
 
 function parseMetadata(file: string, value: unknown): Map<string, string> {

@@ -12,10 +12,15 @@ interface Finished {
   readonly output: string;
 }
 
+/** Variables for a program besides this process's own. */
+type Environment = Readonly<Record<string, string>>;
+
 /** Runs a program to its end and keeps what it says. */
-export function run(command: string, ...args: readonly string[]): Promise<Finished> {
+export const run = (command: string, ...args: readonly string[]): Promise<Finished> => runIn({}, command, ...args);
+
+function runIn(environment: Environment, command: string, ...args: readonly string[]): Promise<Finished> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
     let output = '';
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
@@ -28,7 +33,10 @@ export function run(command: string, ...args: readonly string[]): Promise<Finish
 }
 
 /** Runs a Node script to its end. @throws BuildError with all it said, if it fails. */
-export async function runNode(script: string, ...args: readonly string[]): Promise<void> {
-  const { code, output } = await run(process.execPath, script, ...args);
+export const runNode = (script: string, ...args: readonly string[]): Promise<void> => runNodeIn({}, script, ...args);
+
+/** The same with variables. */
+export async function runNodeIn(environment: Environment, script: string, ...args: readonly string[]): Promise<void> {
+  const { code, output } = await runIn(environment, process.execPath, script, ...args);
   if (code !== 0) throw new BuildError(`${output.trimEnd()}\n${script} ${args.join(' ')} failed`);
 }

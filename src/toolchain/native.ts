@@ -3,12 +3,12 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
-import { run, runNode } from './command.js';
+import { run, runNodeIn } from './command.js';
 
 const nodeGyp = createRequire(import.meta.url).resolve('node-gyp/bin/node-gyp.js');
 
 /** The first of some programs that starts, or `undefined`. */
-async function findProgram(...names: readonly string[]): Promise<string | undefined> {
+export async function findProgram(...names: readonly string[]): Promise<string | undefined> {
   for (const name of names) {
     if ((await run(name, '--version')).code === 0) return name;
   }
@@ -23,7 +23,7 @@ function nodeFolder(): string | undefined {
 }
 
 /** What this machine lacks for compiling an addon, or `undefined`. Visual Studio is left for node-gyp to find. */
-async function findLack(): Promise<string | undefined> {
+export async function findLack(): Promise<string | undefined> {
   if (process.platform !== 'win32') {
     const compilers = process.env.CXX ? [process.env.CXX] : ['g++', 'c++', 'clang++'];
     if ((await findProgram(...compilers)) === undefined) return `no C++ compiler (${compilers.join(', ')})`;
@@ -36,15 +36,41 @@ async function findLack(): Promise<string | undefined> {
   return undefined;
 }
 
-/** Writes the makefiles, unless those there are for the same binding.gyp, Node and compiler. */
-async function configure(options: readonly string[]): Promise<void> {
-  const stamp = 'build/configured.json';
-  const { version, arch } = process;
-  const wanted = JSON.stringify([version, arch, options, process.env.CXX, await readFile('binding.gyp', 'utf8')]);
-  if (existsSync(stamp) && (await readFile(stamp, 'utf8')) === wanted) return;
-  await runNode(nodeGyp, 'configure', ...options);
-  await mkdir('build', { recursive: true });
-  await writeFile(stamp, wanted);
+interface Compilation {
+  /** Where binding.gyp is; the result goes to build/Release there. */
+  readonly folder: string;
+  /** For node-gyp. */
+  readonly options?: readonly string[];
+  /** Variables for binding.gyp. */
+  readonly definitions?: readonly string[];
+  /** What to make; everything, where none is named. */
+  readonly targets?: readonly string[];
+  readonly environment?: Readonly<Record<string, string>>;
+}
+
+/**
+ * Compiles what changed; writes the makefiles, unless those there are for the same binding.gyp, Node and compiler.
+ * @throws BuildError with the compiler's words.
+ */
+export async function compile({
+  folder,
+  options = [],
+  definitions = [],
+  targets = [],
+  environment = {},
+}: Compilation): Promise<void> {
+  const headers = nodeFolder();
+  const all = [`--directory=${folder}`, ...options, ...(headers === undefined ? [] : [`--nodedir=${headers}`])];
+  const stamp = join(folder, 'build/configured.json');
+  const { version, arch, env } = process;
+  const compiler = { CXX: env.CXX, ...environment };
+  const wanted = JSON.stringify([version, arch, all, definitions, compiler, await readFile('binding.gyp', 'utf8')]);
+  if (!existsSync(stamp) || (await readFile(stamp, 'utf8')) !== wanted) {
+    await runNodeIn(environment, nodeGyp, 'configure', ...all, '--', ...definitions.map((name) => `-D${name}`));
+    await mkdir(join(folder, 'build'), { recursive: true });
+    await writeFile(stamp, wanted);
+  }
+  await runNodeIn(environment, nodeGyp, 'build', ...targets, `--jobs=${availableParallelism()}`, ...all);
 }
 
 /**
@@ -54,12 +80,6 @@ async function configure(options: readonly string[]): Promise<void> {
  */
 export async function buildNative(): Promise<void> {
   const lack = await findLack();
-  if (lack !== undefined) {
-    console.log(`seqgrad: native backend not built: ${lack}; everything runs on WASM`);
-    return;
-  }
-  const folder = nodeFolder();
-  const options = folder === undefined ? [] : [`--nodedir=${folder}`];
-  await configure(options);
-  await runNode(nodeGyp, 'build', `--jobs=${availableParallelism()}`, ...options);
+  if (lack === undefined) await compile({ folder: '.' });
+  else console.log(`seqgrad: native backend not built: ${lack}; everything runs on WASM`);
 }

@@ -6,6 +6,7 @@ import { wasmBackend } from '../../src/backends/wasm.js';
 import { nameOfBuild, probeWasm } from '../../src/backends/wasm-builds.js';
 import { Bench } from './bench.js';
 import type { Examined } from './examine.js';
+import { askedOfReplay, replayBackend } from './replay.js';
 
 export interface Subject extends Examined {
   /** Such as `native avx2 strict, 3 threads`. */
@@ -27,10 +28,11 @@ const bothNumerics: readonly Numerics[] = ['fast', 'strict'];
 /** One thread; and several, a number by which little can be divided, of which some have to share a core. */
 export const threadCounts: readonly number[] = [1, 3];
 
-function subjectOf(backend: Backend): Subject {
+/** `place` tells native kernels in the addon from those in replay. */
+function subjectOf(backend: Backend, place = 'native'): Subject {
   const { name, isa, numerics, threads } = backend;
   const isReference = name === 'reference';
-  const kernels = isReference ? `reference ${isa}` : `${name === 'native' ? 'native ' : ''}${isa} ${numerics}`;
+  const kernels = isReference ? `reference ${isa}` : `${name === 'native' ? `${place} ` : ''}${isa} ${numerics}`;
   const strict = numerics === 'strict' && !isReference;
   return {
     title: threads === 1 ? kernels : `${kernels}, ${threads} threads`,
@@ -58,6 +60,13 @@ async function findSubjects(): Promise<{ subjects: Subject[]; missing: MissingSu
       if (isa === 'wasm-relaxed' && numerics === 'strict') continue;
       const threads = shared ? (threadCounts[1] as number) : 1;
       subjects.push(subjectOf(await wasmBackend({ isa, numerics, threads })));
+    }
+  }
+  for (const { place, isa, command } of askedOfReplay()) {
+    for (const numerics of bothNumerics) {
+      for (const threads of threadCounts) {
+        subjects.push(subjectOf(replayBackend({ command, isa, numerics, threads }), place));
+      }
     }
   }
   return { subjects, missing };

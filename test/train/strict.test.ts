@@ -6,6 +6,7 @@ import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { wasmBackend } from '../../src/backends/wasm.js';
 import { nameOfBuild, probeWasm } from '../../src/backends/wasm-builds.js';
 import { Trainer } from '../../src/train/trainer.js';
+import { askedOfReplay, replayBackend } from '../support/replay.js';
 import { backends } from './backends.js';
 import { bitsOf, smallModel, text } from './text.js';
 
@@ -27,6 +28,12 @@ const kernels: readonly Kernels[] = [
     ({ isa, usable, cause }): Kernels => ({
       ...{ title: `native ${isa}`, cause: usable ? undefined : cause, threads: threadCounts, strict: true },
       load: (numerics, threads) => nativeBackend({ isa, numerics, threads }),
+    }),
+  ),
+  ...askedOfReplay().map(
+    ({ place, isa, command }): Kernels => ({
+      ...{ title: `${place} ${isa}`, cause: undefined, threads: threadCounts, strict: true },
+      load: (numerics, threads) => replayBackend({ command, isa, numerics, threads }),
     }),
   ),
   ...(await probeWasm()).map(

@@ -132,6 +132,13 @@ ${layouts
   }
 }
 
+/// Floating-point operations of a checked record.
+static inline double flops(const int32_t* words) {
+  switch (words[0]) {
+${layouts.map((layout) => `    case ${codeOf(layout.name)}: {\n${cppDims(layout)}      return ${inDouble(specOf(layout.name).flops)};\n    }\n`).join('')}    default: return 0;
+  }
+}
+
 /// One line for each instruction: X(code, name, Record).
 #define SEQGRAD_INSTRUCTIONS(X) \\
 ${layouts.map(({ name }) => `  X(${codeOf(name)}, ${name}, ${capital(name)})`).join(' \\\n')}

@@ -1,0 +1,184 @@
+/**
+ * Proofs: the suites once more, on native code that is built another way. Run as `node dist/test/prove.js arm64 | asan | tsan`.
+ *
+ * - `arm64`: the conformance suite and whole trainings on the NEON kernels, cross-compiled and emulated; in strict numerics their
+ *   bits are compared with those of this machine's kernels and of WASM.
+ * - `asan`, `tsan`: the conformance suite through replay with sanitizers; then trainings, and the tests of the addon itself, inside
+ *   Node with a sanitized addon. CONTRIBUTING.md says what each can see.
+ *
+ * Each begins with a planted fault that must be found.
+ */
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { probeNative } from '../src/backends/native.js';
+import { RESERVED_ELEMENTS } from '../src/program/check.js';
+import { type AnyCall, encode } from '../src/program/encode.js';
+import { BuildError, run } from '../src/toolchain/command.js';
+import { type Built, buildVariant, runtimeLibrary, type VariantName } from '../src/toolchain/variant.js';
+import { type Asked, replayBackend } from './support/replay.js';
+
+const folder = relative('.', import.meta.dirname);
+const filesOf = (part: string): string[] =>
+  readdirSync(join(folder, part))
+    .filter((name) => name.endsWith('.test.js') && !name.endsWith('.slow.test.js'))
+    .map((name) => join('dist/test', part, name));
+
+/** What is examined through replay: every instruction, programs that are damaged, trainings from end to end. */
+const throughReplay = [
+  ...filesOf('conformance'),
+  'dist/test/program/malformed.test.js',
+  'dist/test/train/strict.test.js',
+];
+/** What is examined inside Node: trainings, and all that the addon and its threads can meet. */
+const insideNode = [...filesOf('native'), ...filesOf('train'), 'dist/test/conformance/executor.test.js'];
+
+/** Sanitizers, told where to write and what else they need. */
+interface Sanitizer {
+  /** The library that must be in a process before anything else. */
+  readonly library: string;
+  readonly environment: (reports: string) => Record<string, string>;
+  /** A call that does what the sanitizer is there for, on a heap that has fewer elements than the program was checked for. */
+  readonly planted: { readonly call: AnyCall<number>; readonly missing: number; readonly seen: string };
+}
+
+const ELEMENTS = RESERVED_ELEMENTS + 3 * 16384;
+
+const sanitizers: Readonly<Record<'asan' | 'tsan', Sanitizer>> = {
+  asan: {
+    library: 'libasan.so',
+    environment: (reports) => ({
+      // Memory faults within WebAssembly are V8's to handle; it makes traps of them.
+      ASAN_OPTIONS: `log_path=${reports}/asan:handle_segv=0:handle_sigbus=0:allocator_may_return_null=1`,
+      UBSAN_OPTIONS: `log_path=${reports}/ubsan:print_stacktrace=1`,
+    }),
+    planted: {
+      call: { instruction: 'fill', operands: { y: ELEMENTS - 8 }, dims: { n: 8 }, scalars: { value: 1 } },
+      missing: 1,
+      seen: 'heap-buffer-overflow',
+    },
+  },
+  tsan: {
+    library: 'libtsan.so',
+    environment: (reports) => ({ TSAN_OPTIONS: `log_path=${reports}/tsan` }),
+    planted: {
+      // One ticket reads what another one writes: a planner makes no such call.
+      call: {
+        instruction: 'scale',
+        operands: { x: RESERVED_ELEMENTS, y: RESERVED_ELEMENTS + 16384 },
+        dims: { n: 2 * 16384 },
+        scalars: { factor: 2 },
+      },
+      missing: 0,
+      seen: 'data race',
+    },
+  },
+};
+
+interface Tests {
+  readonly files: readonly string[];
+  readonly cwd: string;
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** Whether all tests pass. Emulated and sanitized code takes its time. */
+function pass({ files, cwd, environment }: Tests): Promise<boolean> {
+  const args = ['dist/test/run.js', '--timeout=60m', '--concurrency=1', ...files];
+  const child = spawn(process.execPath, args, { stdio: 'inherit', cwd, env: { ...process.env, ...environment } });
+  return new Promise((resolve) => child.once('exit', (code) => resolve(code === 0)));
+}
+
+/** What sanitizers have written since this was last asked. */
+function takeReports(reports: string): string {
+  const files = existsSync(reports) ? readdirSync(reports).map((name) => join(reports, name)) : [];
+  const texts = files.map((file) => readFileSync(file, 'utf8'));
+  for (const file of files) rmSync(file);
+  return texts.join('\n');
+}
+
+class ProofFailed extends Error {}
+
+/** The conformance suite and trainings through replay. */
+async function proveReplay(kernels: readonly Asked[], environment: Readonly<Record<string, string>>): Promise<void> {
+  const asked = { ...environment, SEQGRAD_REPLAY: JSON.stringify(kernels) };
+  if (!(await pass({ files: throughReplay, cwd: '.', environment: asked }))) throw new ProofFailed('tests have failed');
+}
+
+async function proveArm64({ tools, file }: Built): Promise<void> {
+  await proveReplay([{ place: 'arm64', isa: 'neon', command: [tools.emulator as string, file('replay')] }], {});
+}
+
+/** Whether a sanitizer sees, through replay, what it is there for. */
+async function findPlanted(replay: string, { planted }: Sanitizer, reports: string): Promise<void> {
+  const { call, missing, seen } = planted;
+  const backend = replayBackend({ command: [replay], isa: 'auto', numerics: 'fast', threads: 3 });
+  const executor = backend.createExecutor();
+  try {
+    await executor.grow(ELEMENTS - missing);
+    const program = await executor.load(encode([call]), ELEMENTS);
+    for (let round = 0; round < 100; round++) await program.run();
+  } catch {
+    // The sanitizer has ended the process; its report says why.
+  } finally {
+    await executor.close();
+  }
+  const found = takeReports(reports);
+  if (!found.includes(seen))
+    throw new ProofFailed(`Expected the planted fault to be reported (${seen}) but received ${found}`);
+  console.log(`The planted fault has been found: ${seen}`);
+}
+
+async function proveSanitized(name: 'asan' | 'tsan', { folder: mirror, tools, file }: Built): Promise<void> {
+  const sanitizer = sanitizers[name];
+  const reports = join(mirror, 'reports');
+  mkdirSync(reports, { recursive: true });
+  takeReports(reports);
+  const environment = sanitizer.environment(reports);
+  Object.assign(process.env, environment);
+  const expectNone = (): void => {
+    const found = takeReports(reports);
+    if (found !== '') throw new ProofFailed(`Expected no report but received\n${found}`);
+  };
+
+  process.env.SEQGRAD_PLANTED_FAULT = '1';
+  await findPlanted(file('replay'), sanitizer, reports);
+  delete process.env.SEQGRAD_PLANTED_FAULT;
+
+  const isas = probeNative().filter(({ usable }) => usable);
+  await proveReplay(
+    isas.map(({ isa }) => ({ place: name, isa, command: [file('replay')] })),
+    environment,
+  );
+  expectNone();
+
+  const library = await runtimeLibrary(tools.cxx as string, sanitizer.library);
+  const { ASAN_OPTIONS = '' } = environment;
+  const inNode = {
+    ...environment,
+    LD_PRELOAD: library,
+    // Node leaves much for the end of the process to clear up.
+    ...(name === 'asan' ? { ASAN_OPTIONS: `${ASAN_OPTIONS}:detect_leaks=0` } : {}),
+  };
+  const addon = JSON.stringify(file('seqgrad.node'));
+  const without = await run(process.execPath, '-e', `require(${addon})`);
+  if (without.code === 0) throw new ProofFailed('Expected an addon that needs the sanitizer but it loads without');
+  if (!(await pass({ files: insideNode, cwd: mirror, environment: inNode })))
+    throw new ProofFailed('tests have failed');
+  expectNone();
+}
+
+const names: readonly VariantName[] = ['arm64', 'asan', 'tsan'];
+const asked = names.find((name) => name === process.argv[2]);
+
+try {
+  if (asked === undefined) throw new ProofFailed(`Expected one of ${names.join(', ')} but received ${process.argv[2]}`);
+  const built = await buildVariant(asked);
+  if ('lack' in built) throw new ProofFailed(`Expected what ${asked} needs but there is ${built.lack}`);
+  if (asked === 'arm64') await proveArm64(built);
+  else await proveSanitized(asked as 'asan' | 'tsan', built);
+  console.log(`${asked}: nothing found`);
+} catch (error) {
+  if (!(error instanceof ProofFailed || error instanceof BuildError)) throw error;
+  console.error(error.message);
+  process.exitCode = 1;
+}
