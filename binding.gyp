@@ -6,6 +6,13 @@
     "seqgrad_fuzz%": 0,
     "seqgrad_sanitize%": "",
     "executor": ["native/executor.cc", "native/team.cc", "native/pool.cc", "native/isa/isa.cc"],
+    # Compiled once for each ISA: see native/kernels/kernel.h.
+    "families": [
+      "native/kernels/copy.cc", "native/kernels/cross-entropy.cc", "native/kernels/elementwise.cc", "native/kernels/embedding.cc",
+      "native/kernels/gru.cc", "native/kernels/lstm.cc", "native/kernels/matmul.cc", "native/kernels/optimizer.cc",
+      "native/kernels/projected-lstm.cc", "native/kernels/random.cc", "native/kernels/reduce.cc", "native/kernels/rnn.cc",
+      "native/kernels/sequence.cc"
+    ],
     "conditions": [
       ["target_arch=='x64'", {"kernels": ["kernels_sse2", "kernels_avx2", "kernels_avx512"]}],
       ["target_arch=='arm64'", {"kernels": ["kernels_neon"]}],
@@ -45,19 +52,22 @@
         {
           "target_name": "kernels_sse2",
           "type": "static_library",
-          "sources": ["native/isa/sse2.cc"]
+          "sources": ["native/isa/sse2.cc", "<@(families)"],
+          "defines": ["SEQGRAD_SSE2"]
         },
         {
           "target_name": "kernels_avx2",
           "type": "static_library",
-          "sources": ["native/isa/avx2.cc"],
+          "sources": ["native/isa/avx2.cc", "<@(families)"],
+          "defines": ["SEQGRAD_AVX2"],
           "cflags": ["-mavx2", "-mfma"],
           "xcode_settings": {"OTHER_CFLAGS": ["-mavx2", "-mfma"]}
         },
         {
           "target_name": "kernels_avx512",
           "type": "static_library",
-          "sources": ["native/isa/avx512.cc"],
+          "sources": ["native/isa/avx512.cc", "<@(families)"],
+          "defines": ["SEQGRAD_AVX512"],
           "cflags": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma", "-mprefer-vector-width=512",
             # GCC 12 warns about its own header.
             "-Wno-maybe-uninitialized"],
@@ -72,7 +82,8 @@
         {
           "target_name": "kernels_neon",
           "type": "static_library",
-          "sources": ["native/isa/neon.cc"]
+          "sources": ["native/isa/neon.cc", "<@(families)"],
+          "defines": ["SEQGRAD_NEON"]
         }
       ]
     }],

@@ -1,20 +1,15 @@
-// All kernels of one ISA behind one function.
+// All kernels of one ISA behind one function. Each is defined in the file of its family and made there (kernel.h).
 #pragma once
-#include "copy.h"
-#include "cross-entropy.h"
-#include "elementwise.h"
-#include "embedding.h"
-#include "gru.h"
-#include "lstm.h"
-#include "matmul.h"
-#include "optimizer.h"
-#include "projected-lstm.h"
-#include "random.h"
-#include "reduce.h"
-#include "rnn.h"
-#include "sequence.h"
+#include "../generated/instructions.h"
+#include "../team.h"
 
 namespace seqgrad {
+
+#define SEQGRAD_DECLARE(code, name, Record) \
+  template <class S>                        \
+  void name(const Record& r, Context& context);
+SEQGRAD_INSTRUCTIONS(SEQGRAD_DECLARE)
+#undef SEQGRAD_DECLARE
 
 /// Runs one checked record with the kernels for the vector trait S.
 template <class S>

@@ -5,7 +5,6 @@
 // is computed while the sums are in registers.
 #pragma once
 #include "../simd/tile.h"
-#include "copy.h"
 #include "tickets.h"
 
 namespace seqgrad {

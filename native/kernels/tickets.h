@@ -29,6 +29,13 @@ SEQGRAD_INLINE void share(Context& context, const Cut& cut, const Work& work) {
   context.team.parallel(cut.tickets, [&](int64_t ticket) { work(cut.start(ticket), cut.start(ticket + 1)); });
 }
 
+/// Runs `body` over n elements with a cursor of vectors, in tickets of `grain` elements or more.
+template <class S, class Body>
+SEQGRAD_INLINE void forElements(Context& context, int64_t n, int64_t grain, const Body& body) {
+  // Tickets meet where cache lines do.
+  share(context, Cut(n, grain, 16), [&](int64_t begin, int64_t end) { forVectors<S>(begin, end, body); });
+}
+
 /// As many rows of so many elements as make a ticket.
 SEQGRAD_INLINE int64_t rowsOf(int64_t elements, int64_t rowElements) {
   return rowElements >= elements ? 1 : elements / (rowElements == 0 ? 1 : rowElements);

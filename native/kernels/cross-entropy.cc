@@ -1,8 +1,7 @@
 // Softmax and cross-entropy in one pass over the logits.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/lanes.h"
 #include "../simd/math.h"
+#include "kernel.h"
 #include "tickets.h"
 
 namespace seqgrad {
@@ -93,5 +92,7 @@ void softmaxCrossEntropy(const SoftmaxCrossEntropy& r, Context& context) {
     }
   });
 }
+
+SEQGRAD_KERNEL(softmaxCrossEntropy, SoftmaxCrossEntropy);
 
 }  // namespace seqgrad

@@ -1,7 +1,6 @@
 // Clipping and the optimizers: one pass over the parameter arena.
-#pragma once
-#include "../generated/instructions.h"
-#include "copy.h"
+#include "kernel.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
@@ -80,5 +79,9 @@ void adamw(const Adamw& r, Context& context) {
     });
   });
 }
+
+SEQGRAD_KERNEL(clipByNorm, ClipByNorm);
+SEQGRAD_KERNEL(sgd, Sgd);
+SEQGRAD_KERNEL(adamw, Adamw);
 
 }  // namespace seqgrad

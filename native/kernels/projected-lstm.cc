@@ -1,6 +1,6 @@
 // The LSTM whose hidden state is projected to P elements: two products for each step, one after the other.
-#pragma once
-#include "lstm.h"
+#include "kernel.h"
+#include "lstm-cell.h"
 
 namespace seqgrad {
 
@@ -107,5 +107,8 @@ void projectedLstmBackward(const ProjectedLstmBackward& r, Context& context) {
     });
   });
 }
+
+SEQGRAD_KERNEL(projectedLstmForward, ProjectedLstmForward);
+SEQGRAD_KERNEL(projectedLstmBackward, ProjectedLstmBackward);
 
 }  // namespace seqgrad

@@ -1,8 +1,7 @@
 // Elementwise functions, each forward followed by its backward.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/math.h"
-#include "copy.h"
+#include "kernel.h"
+#include "tickets.h"
 
 namespace seqgrad {
 
@@ -79,5 +78,18 @@ void reluBackward(const ReluBackward& r, Context& context) {
   forElements<S>(context, r.n, STREAMED,
                  [&](auto at) { at.store(r.dx, S::select(S::zero() < at.load(r.y), at.load(r.dy), S::zero())); });
 }
+
+SEQGRAD_KERNEL(add, Add);
+SEQGRAD_KERNEL(mul, Mul);
+SEQGRAD_KERNEL(scale, Scale);
+SEQGRAD_KERNEL(scaleBy, ScaleBy);
+SEQGRAD_KERNEL(sigmoid, Sigmoid);
+SEQGRAD_KERNEL(sigmoidBackward, SigmoidBackward);
+SEQGRAD_KERNEL(tanh, Tanh);
+SEQGRAD_KERNEL(tanhBackward, TanhBackward);
+SEQGRAD_KERNEL(relu, Relu);
+SEQGRAD_KERNEL(reluBackward, ReluBackward);
+SEQGRAD_KERNEL(div, Div);
+SEQGRAD_KERNEL(sqrt, Sqrt);
 
 }  // namespace seqgrad

@@ -1,7 +1,6 @@
 // Sequences of unequal length.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/vectors.h"
+#include "kernel.h"
 #include "tickets.h"
 
 namespace seqgrad {
@@ -96,5 +95,11 @@ void maxStepsBackward(const MaxStepsBackward& r, Context& context) {
     });
   });
 }
+
+SEQGRAD_KERNEL(maskSteps, MaskSteps);
+SEQGRAD_KERNEL(liveSteps, LiveSteps);
+SEQGRAD_KERNEL(selectRows, SelectRows);
+SEQGRAD_KERNEL(maxSteps, MaxSteps);
+SEQGRAD_KERNEL(maxStepsBackward, MaxStepsBackward);
 
 }  // namespace seqgrad

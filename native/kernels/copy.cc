@@ -1,17 +1,9 @@
 // fill, copy, copyAdd, copyIf.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/vectors.h"
+#include "kernel.h"
 #include "tickets.h"
 
 namespace seqgrad {
-
-/// Runs `body` over n elements with a cursor of vectors, in tickets of `grain` elements or more.
-template <class S, class Body>
-SEQGRAD_INLINE void forElements(Context& context, int64_t n, int64_t grain, const Body& body) {
-  // Tickets meet where cache lines do.
-  share(context, Cut(n, grain, 16), [&](int64_t begin, int64_t end) { forVectors<S>(begin, end, body); });
-}
 
 template <class S>
 void fill(const Fill& r, Context& context) {
@@ -122,5 +114,10 @@ void copyIf(const CopyIf& r, Context& context) {
   if (*r.flag == 0) return;
   forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, at.load(r.x)); });
 }
+
+SEQGRAD_KERNEL(fill, Fill);
+SEQGRAD_KERNEL(copy, Copy);
+SEQGRAD_KERNEL(copyAdd, CopyAdd);
+SEQGRAD_KERNEL(copyIf, CopyIf);
 
 }  // namespace seqgrad

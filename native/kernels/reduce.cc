@@ -1,7 +1,6 @@
 // Sums over rows and over whole tensors.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/lanes.h"
+#include "kernel.h"
 #include "tickets.h"
 
 namespace seqgrad {
@@ -95,5 +94,10 @@ template <class S>
 void squaredNorm(const SquaredNorm& r, Context& context) {
   sumBlocks<S, true>(r.x, r.y, r.n, context);
 }
+
+SEQGRAD_KERNEL(columnSum, ColumnSum);
+SEQGRAD_KERNEL(columnSumAdd, ColumnSumAdd);
+SEQGRAD_KERNEL(sum, Sum);
+SEQGRAD_KERNEL(squaredNorm, SquaredNorm);
 
 }  // namespace seqgrad

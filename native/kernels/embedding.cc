@@ -1,7 +1,6 @@
 // Rows of a table, and their gradient.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/vectors.h"
+#include "kernel.h"
 #include "tickets.h"
 
 namespace seqgrad {
@@ -41,5 +40,8 @@ void embeddingBackward(const EmbeddingBackward& r, Context& context) {
     }
   });
 }
+
+SEQGRAD_KERNEL(embedding, Embedding);
+SEQGRAD_KERNEL(embeddingBackward, EmbeddingBackward);
 
 }  // namespace seqgrad

@@ -1,7 +1,6 @@
 // The GRU over a whole sequence. Names and order follow the reference; gates in the order r, z, n.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/math.h"
+#include "kernel.h"
 #include "recurrence.h"
 
 namespace seqgrad {
@@ -160,5 +159,8 @@ void gruBackward(const GruBackward& r, Context& context) {
     });
   });
 }
+
+SEQGRAD_KERNEL(gruForward, GruForward);
+SEQGRAD_KERNEL(gruBackward, GruBackward);
 
 }  // namespace seqgrad

@@ -1,8 +1,7 @@
 // Matrix products of a batch. K is taken in blocks of 256; of each block the right factor is packed into panels and the
 // left factor, where its rows are not contiguous, into tiles; then the tiles are multiplied.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/tile.h"
+#include "kernel.h"
 #include "tickets.h"
 
 namespace seqgrad {
@@ -179,5 +178,8 @@ template <class S>
 void matmulAdd(const MatmulAdd& r, Context& context) {
   if (r.K > 0) multiplyBatch<S, true>(r, nullptr, context);
 }
+
+SEQGRAD_KERNEL(matmul, Matmul);
+SEQGRAD_KERNEL(matmulAdd, MatmulAdd);
 
 }  // namespace seqgrad

@@ -1,7 +1,6 @@
 // The vanilla recurrent layer over a whole sequence. Names and order follow the reference.
-#pragma once
-#include "../generated/instructions.h"
 #include "../simd/math.h"
+#include "kernel.h"
 #include "recurrence.h"
 
 namespace seqgrad {
@@ -100,5 +99,8 @@ void rnnBackward(const RnnBackward& r, Context& context) {
     });
   });
 }
+
+SEQGRAD_KERNEL(rnnForward, RnnForward);
+SEQGRAD_KERNEL(rnnBackward, RnnBackward);
 
 }  // namespace seqgrad
