@@ -47,13 +47,14 @@ struct StepCut {
     context.team.parallel(unitParts * rowParts, [&](int64_t ticket) {
       const int64_t unitPart = rowsFirst ? ticket % unitParts : ticket / rowParts;
       const int64_t rowPart = rowsFirst ? ticket / unitParts : ticket % rowParts;
-      // All units of a few rows before the next rows: their gates lie side by side, and memory is read ahead.
-      for (int64_t tile = tiles * rowPart / rowParts; tile < tiles * (rowPart + 1) / rowParts; tile++) {
-        const int64_t first = B * tile / tiles;
-        withConstant<S::recurrentRows>(static_cast<int>(B * (tile + 1) / tiles - first), [&](auto rows) {
-          const int64_t end = panels * (unitPart + 1) / unitParts;
-          for (int64_t panel = panels * unitPart / unitParts; panel < end; panel++) work(panel, first, rows);
-        });
+      // All rows before the next panel, which a core's first cache then keeps.
+      const int64_t end = panels * (unitPart + 1) / unitParts;
+      for (int64_t panel = panels * unitPart / unitParts; panel < end; panel++) {
+        for (int64_t tile = tiles * rowPart / rowParts; tile < tiles * (rowPart + 1) / rowParts; tile++) {
+          const int64_t first = B * tile / tiles;
+          withConstant<S::recurrentRows>(static_cast<int>(B * (tile + 1) / tiles - first),
+                                         [&](auto rows) { work(panel, first, rows); });
+        }
       }
     });
   }
