@@ -2,6 +2,8 @@
 import { matchShapes } from '../graph/errors.js';
 import { call } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
+import { full } from './copy.js';
+import { add, divide, relu, scale, subtract } from './elementwise.js';
 
 /** What clipping by the global norm (Pascanu et al. 2013, algorithm 1) gives; each of shape [1]. */
 export interface Clip {
@@ -21,6 +23,17 @@ export function clipByNorm(squaredNorm: Tensor, maxNorm: Tensor): Clip {
     outputs: { norm: one, factor: one, finite: one },
     calls: ({ norm, factor, finite }) => [call('clipByNorm', { squaredNorm, maxNorm, norm, factor, finite }, {})],
   });
+}
+
+/**
+ * Every element limited to −most … most: y = x / (1 + relu(|x| / most − 1)). What is within the limits stays as it is, bit for bit; what is
+ * beyond them ends there up to rounding. Not differentiated: it acts on gradients.
+ */
+export function clipByValue(x: Tensor, most: number): Tensor {
+  const magnitude = add(relu(x), relu(scale(x, -1)));
+  const one = full(x.graph, x.shape, 1);
+  const beyond = relu(subtract(scale(magnitude, 1 / most), one));
+  return divide(x, add(one, beyond));
 }
 
 export interface UpdateOperands {

@@ -6,7 +6,7 @@ import { differentiate } from '../graph/differentiate.js';
 import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { full } from '../ops/copy.js';
-import { clipByNorm } from '../ops/optimizer.js';
+import { type Clip, clipByNorm, clipByValue } from '../ops/optimizer.js';
 import { squaredNorm } from '../ops/reduce.js';
 import type { SegmentTable } from '../optim/groups.js';
 import type { Optimizer } from '../optim/optimizer.js';
@@ -33,13 +33,15 @@ export class StepPrograms {
   readonly #model: Model;
   readonly #optimizer: Optimizer;
   readonly #table: SegmentTable;
+  readonly #clipValue: number;
   readonly #cache = new ProgramCache();
 
-  constructor(model: Model, optimizer: Optimizer, table: SegmentTable) {
+  constructor(model: Model, optimizer: Optimizer, table: SegmentTable, clipValue: number) {
     const { arena } = model.network.parameters;
     this.#model = model;
     this.#optimizer = optimizer;
     this.#table = table;
+    this.#clipValue = clipValue;
     this.gradients = arena.like('gradients');
     this.moments = optimizer.moments.map((name) => arena.like(name));
     this.#segments = this.#tables.add('segments', [table.segments.length / 4, 4], 'i32');
@@ -104,8 +106,7 @@ export class StepPrograms {
   update({ current, next }: CarriedState): Program {
     return this.#cache.get(`update, ${current.name}`, (graph) => {
       const { arena } = this.#model.network.parameters;
-      const gradients = graph.read(this.gradients.whole);
-      const clip = clipByNorm(squaredNorm(gradients), this.#model.scalar(graph, 'maxNorm'));
+      const { gradients, clip } = this.#clip(graph);
       const moments = this.moments.map(({ whole }) => whole);
       const updated = this.#optimizer.update(
         {
@@ -126,5 +127,15 @@ export class StepPrograms {
       if (current.elements > 0) graph.assign(current.whole, graph.read(next.whole), clip.finite);
       for (const [name, tensor] of Object.entries(clip)) graph.output(name, tensor);
     });
+  }
+
+  /** The gradients with their elements limited, what is to be done about the norm of these, and the norm from before. */
+  #clip(graph: Graph): { gradients: Tensor; clip: Clip } {
+    const gradients = graph.read(this.gradients.whole);
+    const maxNorm = this.#model.scalar(graph, 'maxNorm');
+    const clip = clipByNorm(squaredNorm(gradients), maxNorm);
+    if (this.#clipValue === Number.POSITIVE_INFINITY) return { gradients, clip };
+    const limited = clipByValue(gradients, this.#clipValue);
+    return { gradients: limited, clip: { ...clip, factor: clipByNorm(squaredNorm(limited), maxNorm).factor } };
   }
 }

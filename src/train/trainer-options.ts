@@ -19,8 +19,10 @@ export interface TrainerOptions {
   readonly learningRate?: number | ((step: number) => number);
   /** Decoupled weight decay (L2 for SGD). Default 0.01. */
   readonly weightDecay?: number;
-  /** Largest global gradient norm; Infinity switches clipping off. Default 1. */
+  /** Largest global gradient norm; Infinity switches clipping off. Default 1; with `clipValue` Infinity. */
   readonly clipNorm?: number;
+  /** Largest magnitude of an element of a gradient, limited before the norm is. Default Infinity. */
+  readonly clipValue?: number;
   /** Default AdamW. */
   readonly optimizer?: OptimizerOptions;
   /** Parameters that decay, learn or stay differently. */
@@ -35,6 +37,7 @@ const rules = {
   learningRate: either(above(0), aFunction),
   weightDecay: atLeast(0),
   clipNorm: above(0),
+  clipValue: above(0),
   optimizer: anything,
   groups: anything,
   microBatches: wholeNumber(1),
@@ -67,7 +70,8 @@ export function trainerSettings(options: TrainerOptions): Required<TrainerOption
   const settings: Required<TrainerOptions> = {
     learningRate: 1e-3,
     weightDecay: 0.01,
-    clipNorm: 1,
+    clipNorm: options.clipValue === undefined ? 1 : Number.POSITIVE_INFINITY,
+    clipValue: Number.POSITIVE_INFINITY,
     optimizer: { kind: 'adamw' },
     groups: [],
     microBatches: 1,

@@ -31,7 +31,7 @@ export interface TrainingStep {
   readonly loss: number;
   /** Before clipping. */
   readonly gradientNorm: number;
-  /** What the gradients were multiplied by. */
+  /** What the gradients were multiplied by, to bring their norm to `clipNorm`. */
   readonly clipFactor: number;
   readonly learningRate: number;
   /** Labels of the step. */
@@ -55,10 +55,10 @@ export class Trainer {
     options: TrainerOptions = {},
   ) {
     this.#settings = trainerSettings(options);
-    const { optimizer, groups, weightDecay } = this.#settings;
+    const { optimizer, groups, weightDecay, clipValue } = this.#settings;
     this.#optimizer = createOptimizer(optimizer);
     const table = segmentTable(model.network.parameters.arena, groups, weightDecay);
-    this.#programs = new StepPrograms(model, this.#optimizer, table);
+    this.#programs = new StepPrograms(model, this.#optimizer, table, clipValue);
   }
 
   /** Steps taken so far. */
