@@ -55,13 +55,14 @@ export function differentiate(graph: Graph, { from, to, onto }: DifferentiateOpt
   return gradients;
 }
 
-/** The targets and every tensor computed from one of them. */
+/** The targets and every tensor computed from one of them; a recurrence computes its hidden states from its cells and gates. */
 function dependents(nodes: readonly Node[], targets: ReadonlySet<Tensor>): Set<Tensor> {
   const found = new Set(targets);
   for (const node of nodes) {
-    if (Object.values(node.inputs).some((input) => input !== undefined && found.has(input))) {
-      for (const output of Object.values(node.outputs)) found.add(output);
-    }
+    const outputs = Object.values(node.outputs);
+    if (![...Object.values(node.inputs), ...outputs].some((tensor) => tensor !== undefined && found.has(tensor)))
+      continue;
+    for (const output of outputs) found.add(output);
   }
   return found;
 }
