@@ -1,7 +1,7 @@
 /**
  * Arrows point down only:
  *
- *     cli → bench, models → train, inspect → nn, optim → ops → graph → program
+ *     cli → bench, models → inspect → train → nn, optim → ops → graph → program
  *     backends → program
  *     formats, metrics: leaves; data, which knows options and random numbers of program; any layer from nn upwards may use them
  *     host: what Node has, a leaf for all
@@ -15,7 +15,7 @@ const mayUse = {
   optim: ['ops', 'graph', 'program'],
   nn: ['ops', 'graph', 'program', 'data', 'formats'],
   backends: ['program'],
-  inspect: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  inspect: ['train', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   train: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   models: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats', 'metrics'],
   bench: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],

@@ -20,6 +20,14 @@ export { ShapeError } from './graph/errors.js';
 export { Graph } from './graph/graph.js';
 export { plan } from './graph/plan.js';
 export type { Tensor } from './graph/tensor.js';
+export { inspect, stepNorms } from './inspect/inspect.js';
+export {
+  type NamedArray,
+  type NamedArrays,
+  type RecurrentShapes,
+  recurrentGradients,
+  recurrentShapes,
+} from './inspect/recurrent.js';
 export { type ClassificationMetrics, classificationMetrics, confusionMatrix } from './metrics/classification.js';
 export { mae, mase, naivePosition, rmse } from './metrics/forecast.js';
 export { perplexity } from './metrics/language.js';

@@ -1,11 +1,12 @@
 /** A network with numbers in it: its parameters in an engine's heap, the scalars its programs read, and its programs. */
 import { Engine, type Session } from '../backends/engine.js';
-import type { Backend } from '../backends/executor.js';
+import type { Backend, Values } from '../backends/executor.js';
 import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Mode } from '../nn/mode.js';
 import { initialValue, type Parameters } from '../nn/parameters.js';
 import { slice } from '../ops/copy.js';
+import { OptionError, suggestion } from '../program/options.js';
 import { randomWords, type ScalarSlot, scalarSlots } from '../program/scalars.js';
 import { Arena, type Variable } from '../program/variable.js';
 import { ProgramCache } from './program-cache.js';
@@ -118,6 +119,27 @@ export class Model<N extends Network = Network> {
   /** The Philox key and the step that counters carry. */
   writeRandom(session: Session, seed: number, step: number): Promise<void> {
     return session.write(this.random, [seed | 0, Math.floor(seed / 2 ** 32) | 0, step | 0]);
+  }
+
+  /**
+   * Gives some of the parameters new values, by name.
+   * @throws OptionError for a name that no parameter has, TypeError for a wrong number of values; nothing has changed then.
+   */
+  async writeParameters(values: Readonly<Record<string, Values>>): Promise<void> {
+    const { variables } = this.network.parameters.arena;
+    const writes = Object.entries(values).map(([name, its]) => {
+      const variable = variables.find((candidate) => candidate.name === name);
+      if (variable === undefined) {
+        const known = variables.map((candidate) => candidate.name);
+        throw new OptionError(`writeParameters: unknown parameter \`${name}\`${suggestion(name, known)}`);
+      }
+      if (its.length !== variable.elements) {
+        const expected = `${variable.elements} values for ${name} [${variable.shape.join(', ')}]`;
+        throw new TypeError(`writeParameters: Expected ${expected} but received ${its.length}`);
+      }
+      return [variable, its] as const;
+    });
+    await this.engine.use((session) => Promise.all(writes.map(([variable, its]) => session.write(variable, its))));
   }
 
   /** A copy of every parameter, in order. */
