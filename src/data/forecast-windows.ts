@@ -27,7 +27,7 @@ export function forecastOrigins(
     const needed = first + horizon - from;
     const why = from < window ? `window ${window - from} + horizon ${horizon}` : `horizon ${horizon}`;
     throw new DataError(
-      `Expected at least ${needed} rows (${why}) in the ${part} but received ${to - from}: lower \`window\` or \`horizon\``,
+      `Expected at least ${needed} rows (${why}) in ${part} but received ${to - from}: lower \`window\` or \`horizon\``,
     );
   }
   return Array.from({ length: count }, (_, index) => first + index * stride);

@@ -65,10 +65,16 @@ async function* recordsOf(
     if (beginning.includes('\n') || beginning.length > LONGEST_GUESS) break;
   }
   if (beginning === '') return;
+  /** The line in which the last whole row ended. */
+  let ended = 0;
   const parser = new Parser({
     delimiter: delimiter ?? guessDelimiter(beginning),
     info: true,
     max_record_size: 0,
+    on_record: (row: string[], { lines }: { readonly lines: number }) => {
+      ended = lines;
+      return row;
+    },
     record_delimiter: ['\r\n', '\n', '\r'],
     relax_column_count: true,
     skip_empty_lines: true,
@@ -101,7 +107,9 @@ async function* recordsOf(
     const { code, lines, column } = cause as { code?: string; lines?: number; column?: number };
     const fault = faults[code ?? ''];
     if (fault === undefined) throw cause;
-    throw new DataError(`${name}:${lines}: Expected ${fault} (cell ${Number(column) + 1})`, { cause });
+    // A quote that does not end is reported where the file does; it began in the row after the last whole one.
+    const line = code === 'CSV_QUOTE_NOT_CLOSED' ? ended + 1 : lines;
+    throw new DataError(`${name}:${line}: Expected ${fault} (cell ${Number(column) + 1})`, { cause });
   } finally {
     parser.destroy();
     await pieces.return?.();

@@ -94,7 +94,7 @@ export interface Forecast {
 export interface ForecastPassOptions extends PassOptions {
   /** Rows whose values are forecast, from … to − 1. Default: all that have a window before them. */
   readonly rows?: readonly [from: number, to: number] | undefined;
-  /** What messages call these rows. */
+  /** What messages call these rows, `the test part` for one. */
   readonly part?: string | undefined;
 }
 
@@ -359,7 +359,7 @@ export class Forecaster extends TaskModel<ForecasterNetwork> {
 
   #origins(
     series: Series,
-    { rows = [0, series.length], part = 'series' }: Pick<ForecastPassOptions, 'rows' | 'part'>,
+    { rows = [0, series.length], part = 'the series' }: Pick<ForecastPassOptions, 'rows' | 'part'>,
     stride: number,
   ): number[] {
     this.#checkColumns(series);

@@ -103,12 +103,12 @@ test('the windows of a part: forecasts inside it, what they are made from perhap
   t.deepEqual(forecastOrigins([6, 10], { window: 4, horizon: 2 }, 'series'), [6, 7, 8]);
   t.deepEqual(forecastOrigins([0, 10], { window: 4, horizon: 2, stride: 3 }, 'series'), [4, 7]);
   t.deepEqual(forecastOrigins([0, 5], { window: 4, horizon: 1 }, 'series'), [4]);
-  t.throws(() => forecastOrigins([0, 5], { window: 4, horizon: 2 }, 'training part'), {
+  t.throws(() => forecastOrigins([0, 5], { window: 4, horizon: 2 }, 'the training part'), {
     code: 'ERR_SEQGRAD_DATA',
     message:
       'Expected at least 6 rows (window 4 + horizon 2) in the training part but received 5: lower `window` or `horizon`',
   });
-  t.throws(() => forecastOrigins([8, 9], { window: 4, horizon: 2 }, 'test part'), {
+  t.throws(() => forecastOrigins([8, 9], { window: 4, horizon: 2 }, 'the test part'), {
     message: /at least 2 rows \(horizon 2\) in the test part but received 1/,
   });
 });

@@ -92,8 +92,8 @@ const refused: Record<string, [text: string | Uint8Array, message: string | RegE
   'a row with more cells': ['a,b\n1,2,3', 'data.csv:2: Expected 2 cells, as the first row has, but received 3'],
   'two columns of one name': ['a,b,a\n', 'data.csv:1: Expected a name for each column but cells 1 and 3 are both "a"'],
   'a quote that does not end': [
-    'a,b\n1,"2\n3,4\n',
-    /^data\.csv:\d: Expected a quoted cell to end with " but it goes on to the end of the file/,
+    `a,b\n1,2\n1,"2\n${'3,4\n'.repeat(1000)}`,
+    /^data\.csv:3: Expected a quoted cell to end with " but it goes on to the end of the file/,
   ],
   'text after a closing quote': [
     'a,b\n1,"2"3\n',

@@ -103,7 +103,7 @@ async function partsOf(
   const test = testData === undefined ? flags.test : 0;
   const [validationStart, testStart] = splitPoints(series.length, { validation, test });
   const rows = (from: number, to: number, part: string): Part | undefined =>
-    from === to ? undefined : { series, of: { rows: [from, to], part: `${part} part` } };
+    from === to ? undefined : { series, of: { rows: [from, to], part: `the ${part} part` } };
   const other = async (path: string): Promise<Part> => ({
     series: await read(path, flags, series.columns),
     of: { part: path },
@@ -219,7 +219,7 @@ export const forecastTask: Task = {
       last === undefined
         ? undefined
         : ([splitPoints(series.length, { validation: 0, test: last })[1], series.length] as const);
-    const part = last === undefined ? path : `last part of ${path}`;
+    const part = last === undefined ? path : `the last part of ${path}`;
     return measured(await model.evaluate(series, { season, rows, part }), season);
   },
 
