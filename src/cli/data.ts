@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { Option } from 'commander';
 import { DataError } from '../data/errors.js';
 import { extensionOf, nameOf, type Source } from '../data/files.js';
-import { readJsonLines, shown } from '../data/jsonl.js';
+import { isJsonLines, readJsonLines, shown } from '../data/jsonl.js';
 import type { LabelledTextOptions } from '../data/labelled-texts.js';
 import { columnIndex, openTable, type TableOptions } from '../data/table.js';
 import { decoded, linesOf } from '../data/text.js';
@@ -64,7 +64,7 @@ export async function* readTexts(
       else if (flags.missing !== 'skip')
         throw new DataError(`${table.name}:${line}: Expected a value in column "${textColumn}" but received none`);
     }
-  } else if (['.jsonl', '.ndjson'].includes(extension)) {
+  } else if (isJsonLines(source)) {
     for await (const { value, line } of readJsonLines(source)) {
       const text = value[textColumn];
       if (typeof text === 'string' && text !== '') yield text;

@@ -18,6 +18,10 @@ export interface TrainingFlags extends BackendFlags {
   dropout: number;
   variationalDropout?: true;
   recurrentDropout?: number;
+  zoneout?: number;
+  learnedState?: true;
+  nonlinearity?: 'tanh' | 'relu';
+  resetBefore?: true;
   forgetBias?: number;
   projection?: number;
   layerNorm?: true;
@@ -28,7 +32,8 @@ export interface TrainingFlags extends BackendFlags {
   lr: number;
   schedule: 'constant' | 'cosine';
   weightDecay: number;
-  clip: number;
+  clip?: number;
+  clipValue?: number;
   seed: number;
   validation: number;
   test: number;
@@ -64,6 +69,10 @@ export function withTraining(command: Command, defaults: TrainingDefaults): Comm
     .option('--dropout <p>', 'dropout rate in training', share, 0)
     .option('--variational-dropout', 'the same dropout mask at every step')
     .option('--recurrent-dropout <p>', 'dropout rate of the recurrent weights', share)
+    .option('--zoneout <p>', 'rate at which units keep their hidden state for a step in training', share)
+    .option('--learned-state', 'initial states are learnt; without it they are zero')
+    .addOption(new Option('--nonlinearity <kind>', 'rnn: default tanh').choices(['tanh', 'relu']))
+    .option('--reset-before', 'gru: the reset gate acts before the recurrent product, as with Keras’ reset_after=False')
     .option('--forget-bias <b>', 'lstm: added to the initial bias of the forget gate', numberOption())
     .option('--projection <n>', 'lstm: the hidden state is projected to so many elements', whole)
     .option('--layer-norm', 'lstm: normalise what gates are summed from')
@@ -83,7 +92,12 @@ export function withTraining(command: Command, defaults: TrainingDefaults): Comm
         .default(defaults.schedule),
     )
     .option('--weight-decay <d>', 'decoupled weight decay of AdamW', numberOption({ from: 0 }), 0.01)
-    .option('--clip <norm>', 'largest gradient norm; Infinity for none', positive({ infinite: true }), 1)
+    .option(
+      '--clip <norm>',
+      'largest gradient norm; Infinity for none (default: 1; with --clip-value none)',
+      positive({ infinite: true }),
+    )
+    .option('--clip-value <v>', 'largest magnitude of an element of a gradient', positive())
     .option('--seed <n>', 'seed of initial parameters, dropout, order and split', wholeFrom0, 1)
     .option(
       '--validation <share>',
@@ -110,6 +124,10 @@ export const networkOf = (flags: TrainingFlags) => ({
   dropout: flags.dropout,
   variationalDropout: flags.variationalDropout,
   recurrentDropout: flags.recurrentDropout,
+  zoneout: flags.zoneout,
+  learnedInitialState: flags.learnedState,
+  nonlinearity: flags.nonlinearity,
+  resetBefore: flags.resetBefore,
   forgetBias: flags.forgetBias,
   projectionSize: flags.projection,
   layerNorm: flags.layerNorm,
@@ -165,7 +183,8 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
   const trainer = new Trainer(model, {
     learningRate: rateOf(flags, steps),
     weightDecay: flags.weightDecay,
-    clipNorm: flags.clip,
+    ...(flags.clip !== undefined && { clipNorm: flags.clip }),
+    ...(flags.clipValue !== undefined && { clipValue: flags.clipValue }),
     seed: flags.seed,
   });
   const { backend } = model.engine;

@@ -1,12 +1,15 @@
 /** JSON lines: one object in each line. */
 import { DataError } from './errors.js';
-import { nameOf, type Source } from './files.js';
+import { extensionOf, nameOf, type Source } from './files.js';
 import { decoded, linesOf } from './text.js';
 
 export interface JsonLine {
   readonly line: number;
   readonly value: Readonly<Record<string, unknown>>;
 }
+
+/** Whether a source is of JSON lines, by its name. */
+export const isJsonLines = (source: Source): boolean => ['.jsonl', '.ndjson'].includes(extensionOf(source));
 
 /** A value as messages show it, cut where it is long. */
 export const shown = (value: unknown): string => {

@@ -1,7 +1,7 @@
 /** Sequences with a label for each token, from columns (as the CoNLL tasks have them) or JSON lines. */
 import { DataError } from './errors.js';
-import { extensionOf, nameOf, type Source } from './files.js';
-import { readJsonLines, shown } from './jsonl.js';
+import { nameOf, type Source } from './files.js';
+import { isJsonLines, readJsonLines, shown } from './jsonl.js';
 import { decoded, linesOf } from './text.js';
 
 export interface LabelledSequence {
@@ -21,7 +21,7 @@ export interface LabelledSequence {
  * @throws DataError naming file and line
  */
 export async function* readLabelledSequences(source: Source): AsyncGenerator<LabelledSequence, void, undefined> {
-  if (['.jsonl', '.ndjson'].includes(extensionOf(source))) yield* ofJsonLines(source);
+  if (isJsonLines(source)) yield* ofJsonLines(source);
   else yield* ofColumns(source);
 }
 

@@ -2,7 +2,7 @@
 import { anything, checkOptions, oneOf } from '../program/options.js';
 import { DataError } from './errors.js';
 import { entriesOf, extensionOf, filesOf, isFolder, nameOf, type Source, stemOf } from './files.js';
-import { readJsonLines, shown } from './jsonl.js';
+import { isJsonLines, readJsonLines, shown } from './jsonl.js';
 import { columnIndex, openTable, type TableOptions, tableRules } from './table.js';
 import { decoded, linesOf, readText } from './text.js';
 
@@ -24,7 +24,6 @@ export interface LabelledTextOptions extends TableOptions {
 
 const rules = { ...tableRules, textColumn: anything, labelColumn: anything, missing: oneOf('error', 'skip') };
 
-const JSON_LINES = ['.jsonl', '.ndjson'];
 const TABLES = ['.csv', '.tsv', '.tab'];
 
 /**
@@ -42,7 +41,7 @@ export async function* readLabelledTexts(
 ): AsyncGenerator<LabelledText, void, undefined> {
   checkOptions('readLabelledTexts', options, rules);
   if (typeof source === 'string' && (await isFolder(source))) yield* ofFolder(source);
-  else if (JSON_LINES.includes(extensionOf(source))) yield* ofJsonLines(source, options);
+  else if (isJsonLines(source)) yield* ofJsonLines(source, options);
   else if (TABLES.includes(extensionOf(source))) yield* ofTable(source, options);
   else {
     const expected = 'a folder with a file for each class, or a file that ends in .csv, .tsv or .jsonl';

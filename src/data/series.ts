@@ -2,7 +2,8 @@
 import { anything, checkOptions } from '../program/options.js';
 import { DataError } from './errors.js';
 import { nameOf, type Source } from './files.js';
-import { shown } from './jsonl.js';
+import { openJsonTable } from './json-table.js';
+import { isJsonLines, shown } from './jsonl.js';
 import { isMissingNumber, type Missing, missingRule } from './missing.js';
 import { columnIndex, openTable, type Row, type Table, type TableOptions, tableRules } from './table.js';
 
@@ -64,16 +65,16 @@ function numberIn({ name, columns }: Table, { line, cells }: Row, index: number)
 const isNumber = (cell: string): boolean => NUMBER.test(cell.trim()) || isMissingNumber(cell);
 
 /**
- * Reads columns of numbers from .csv or .tsv.
+ * Reads columns of numbers from .csv, .tsv, or .jsonl with an object for each row.
  *
- * Missing numbers (an empty cell, NA, NaN, null, none, ?, -) are refused; with `skip` their row is left out; with `previous` they take
+ * Missing numbers (an empty cell, NA, NaN, null, none, ?, -; a key that is not there) are refused; with `skip` their row is left out; with `previous` they take
  * the value of the row before, and the first row must have one.
  * @throws DataError naming file, line and column
  */
 export async function readSeries(source: Source, seriesOptions: SeriesOptions = {}): Promise<Series> {
   checkOptions('readSeries', seriesOptions, rules);
   const { columns, missing = 'error', ...options } = seriesOptions;
-  const table = await openTable(source, options);
+  const table = isJsonLines(source) ? await openJsonTable(source) : await openTable(source, options);
   let indices = columns?.map((column) => columnIndex(table, column, 'the series'));
   let names = columns ?? [];
   const values: number[] = [];

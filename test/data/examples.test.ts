@@ -128,6 +128,32 @@ test('series of numbers: all columns of numbers, or those that are named', async
   await t.throwsAsync(series('x\n'), { message: 'data.csv: Expected rows of numbers but received none' });
 });
 
+test('series of numbers from JSON lines, an object for each row', async (t) => {
+  const lines = (...rows: unknown[]) => ({
+    name: 'rows.jsonl',
+    content: rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
+  });
+  const rows = [
+    { day: 'mon', a: 1, b: '2' },
+    { b: -4e2, a: 3.5, c: 9 },
+  ];
+  t.deepEqual(await readSeries(lines(...rows)), {
+    columns: ['a', 'b'],
+    values: Float64Array.of(1, 2, 3.5, -400),
+    length: 2,
+  });
+  t.deepEqual([...(await readSeries(lines(...rows), { columns: ['b'] })).values], [2, -400]);
+  const absent = lines({ a: 1, b: 2 }, { a: 3 }, { a: 5, b: null });
+  await t.throwsAsync(readSeries(absent), {
+    message: 'rows.jsonl:2: Expected a number in column "b" but received none',
+  });
+  t.deepEqual([...(await readSeries(absent, { missing: 'previous' })).values], [1, 2, 3, 2, 5, 2]);
+  await t.throwsAsync(readSeries(lines({ a: 1 }, { a: [2] })), {
+    message: 'rows.jsonl:2: Expected a number in column "a" but received "[2]"',
+  });
+  await t.throwsAsync(readSeries(lines()), { message: 'rows.jsonl: Expected objects but the file is empty' });
+});
+
 for (const cell of ['1,5', '1 000', '0x10', '1e999', 'Infinity', 'twelve', '--1', '1.2.3']) {
   test(`"${cell}" is no number`, async (t) => {
     await t.throwsAsync(series(`a;b\n1;2\n3;${cell}\n`), {

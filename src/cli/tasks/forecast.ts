@@ -172,7 +172,7 @@ export const forecastTask: Task = {
 
   define(command: Command): void {
     command
-      .option('--data <path>', 'required: a .csv or .tsv file, its rows in the order of time')
+      .option('--data <path>', 'required: a .csv, .tsv or .jsonl file, its rows in the order of time')
       .option('--validation-data <path>', 'another series for validation, instead of a share of --data')
       .option('--test-data <path>', 'another series for the test, instead of a share of --data')
       .option(
