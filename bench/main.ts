@@ -2,10 +2,12 @@
 import { Command } from 'commander';
 import { defineDelay } from './delay.js';
 import { defineMicro } from './micro.js';
+import { definePadding } from './padding.js';
 import { definePytorch } from './pytorch.js';
 
 const program = new Command('npm run bench --').description('speed, for developers; users have `seqgrad bench`');
 defineMicro(program);
 definePytorch(program);
 defineDelay(program);
+definePadding(program);
 await program.parseAsync();
