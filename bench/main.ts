@@ -4,10 +4,12 @@ import { defineDelay } from './delay.js';
 import { defineMicro } from './micro.js';
 import { definePadding } from './padding.js';
 import { definePytorch } from './pytorch.js';
+import { defineThreads } from './threads.js';
 
 const program = new Command('npm run bench --').description('speed, for developers; users have `seqgrad bench`');
 defineMicro(program);
 definePytorch(program);
 defineDelay(program);
 definePadding(program);
+defineThreads(program);
 await program.parseAsync();

@@ -38,7 +38,7 @@ function norm(values: Iterable<number>): number {
 }
 
 /** @throws WrongResultError if an operand that the instruction writes is not what the reference has. */
-async function verify(micro: MicroCase, stage: Stage): Promise<void> {
+export async function verify(micro: MicroCase, stage: Stage): Promise<void> {
   const right = new Stage(micro, referenceBackend({ isa: 'float32' }));
   for (const each of [right, stage]) {
     await each.fill(filling(micro));

@@ -79,7 +79,7 @@ bool Pool::addHelper() {
   return true;
 }
 
-void Pool::fork(int index, int lanes, int64_t first, int64_t end, Job job) {
+std::chrono::nanoseconds Pool::fork(int index, int lanes, int64_t first, int64_t end, Job job) {
   Slot& slot = slots_[index];
   const int64_t tickets = end - first;
   lanes = static_cast<int>(std::min<int64_t>(lanes, tickets));
@@ -105,7 +105,7 @@ void Pool::fork(int index, int lanes, int64_t first, int64_t end, Job job) {
       if (!job.cancelled->load(std::memory_order_relaxed)) job.call(job.work, ticket);
     });
   }
-  waitFor(slot, static_cast<uint64_t>(left));
+  return waitFor(slot, static_cast<uint64_t>(left));
 }
 
 /// Takes the next ticket of a seat, if it is part of that fork and has one left.
@@ -126,12 +126,14 @@ int64_t Pool::takeAll(Seat& seat, uint32_t number, const Do& work) {
   return count;
 }
 
-void Pool::waitFor(Slot& slot, uint64_t tickets) {
+std::chrono::nanoseconds Pool::waitFor(Slot& slot, uint64_t tickets) {
   const auto isDone = [&] { return (slot.done.load(std::memory_order_acquire) & ~WAITING) == tickets; };
-  if (spin(CALLER_PATIENCE, isDone)) return;
+  if (spin(CALLER_PATIENCE, isDone)) return {};
+  const auto start = std::chrono::steady_clock::now();
   std::unique_lock<std::mutex> lock(slot.mutex);
   slot.done.fetch_or(WAITING, std::memory_order_acq_rel);
   slot.finished.wait(lock, isDone);
+  return std::chrono::steady_clock::now() - start;
 }
 
 void Pool::help(Helper& me) {

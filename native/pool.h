@@ -6,6 +6,7 @@
 // only for the ticket in its hands.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <memory>
@@ -33,8 +34,9 @@ class Pool {
     const void* work;
     const std::atomic<bool>* cancelled;
   };
-  /// Does the tickets first … end − 1, at most MOST_TICKETS, on so many lanes, the caller's among them.
-  void fork(int slot, int lanes, int64_t first, int64_t end, Job job);
+  /// Does the tickets first … end − 1, at most MOST_TICKETS, on so many lanes, the caller's among them. Returns how
+  /// long the caller had to sleep in the end.
+  std::chrono::nanoseconds fork(int slot, int lanes, int64_t first, int64_t end, Job job);
   static constexpr int64_t MOST_TICKETS = int64_t{1} << 30;
 
  private:
@@ -80,7 +82,7 @@ class Pool {
   template <class Do>
   static int64_t takeAll(Seat& seat, uint32_t number, const Do& work);
   static void report(Slot& slot, int64_t tickets);
-  static void waitFor(Slot& slot, uint64_t tickets);
+  static std::chrono::nanoseconds waitFor(Slot& slot, uint64_t tickets);
   bool addHelper();
   void help(Helper& me);
   bool serve(Helper& me, int slot);
