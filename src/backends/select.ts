@@ -93,24 +93,37 @@ const loaders: Readonly<Record<BackendName, Load>> = {
     referenceBackend(dropUndefined({ isa, numerics, threads, reason }) as ReferenceOptions),
 };
 
-/**
- * Loads a backend. What is not given comes from the environment, then from the defaults. Only `auto` falls back.
- * @throws OptionError for an option that is unknown or does not fit, BackendError with every attempt and its cause.
- */
-export async function loadBackend(options: BackendOptions = {}): Promise<Backend> {
+/** What is given, with what the environment adds. @throws OptionError */
+function complete(options: BackendOptions): BackendOptions {
   const given = dropUndefined(options);
   const merged: BackendOptions = { ...fromEnvironment(), ...given };
   checkOptions('loadBackend', merged, rules);
   const { backend = 'auto', isa } = merged;
-  const able = order.filter((name) => isa === undefined || isas[name].includes(isa));
-  if (backend !== 'auto' && !able.includes(backend)) {
+  if (backend !== 'auto' && isa !== undefined && !isas[backend].includes(isa)) {
     const from = given.isa === undefined ? ' from SEQGRAD_ISA' : '';
     throw new OptionError(
       `loadBackend: Expected \`isa\` of ${backend} to be one of ${isas[backend].join(', ')} but received ${isa}${from}`,
     );
   }
+  return merged;
+}
+
+/** What is tried, the best first. */
+const namesFor = ({ backend = 'auto', isa }: BackendOptions): readonly BackendName[] =>
+  backend === 'auto' ? order.filter((name) => isa === undefined || isas[name].includes(isa)) : [backend];
+
+/** What is loaded with these options where everything works. @throws OptionError as {@link loadBackend} does. */
+export const bestBackend = (options: BackendOptions = {}): BackendName => namesFor(complete(options))[0] as BackendName;
+
+/**
+ * Loads a backend. What is not given comes from the environment, then from the defaults. Only `auto` falls back.
+ * @throws OptionError for an option that is unknown or does not fit, BackendError with every attempt and its cause.
+ */
+export async function loadBackend(options: BackendOptions = {}): Promise<Backend> {
+  const merged = complete(options);
+  const { backend = 'auto' } = merged;
   const attempts: Attempt[] = [];
-  for (const name of backend === 'auto' ? able : [backend]) {
+  for (const name of namesFor(merged)) {
     const reason =
       backend !== 'auto'
         ? 'asked for by name'

@@ -67,8 +67,10 @@ export function withBackend(command: Command): Command {
     );
 }
 
-export const backendFrom = ({ backend, isa, numerics, threads }: BackendFlags): Promise<Backend> =>
-  loadBackend({ backend, isa, numerics, threads } as BackendOptions);
+export const backendOptions = ({ backend, isa, numerics, threads }: BackendFlags): BackendOptions =>
+  ({ backend, isa, numerics, threads }) as BackendOptions;
+
+export const backendFrom = (flags: BackendFlags): Promise<Backend> => loadBackend(backendOptions(flags));
 
 /** One line for a backend: `native avx512, fast, 1 thread`. */
 export const nameOf = ({ name, isa, numerics, threads }: Backend): string =>

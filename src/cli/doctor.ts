@@ -2,11 +2,12 @@
 import { cpus, totalmem } from 'node:os';
 import type { Command } from 'commander';
 import { type Backend, HEAP_LIMIT_BYTES, type Numerics } from '../backends/executor.js';
+import { bestBackend } from '../backends/select.js';
 import { usableThreads } from '../backends/threads.js';
 import { fingerprint } from '../program/encode.js';
 import { OptionError } from '../program/options.js';
 import { type Candidate, checkBackend, nameOfCandidate, tryAll } from './candidates.js';
-import { type BackendFlags, backendFrom, nameOf, withBackend } from './command.js';
+import { type BackendFlags, backendFrom, backendOptions, nameOf, withBackend } from './command.js';
 import { packageVersion } from './package.js';
 import { formatBytes } from './report.js';
 
@@ -55,7 +56,7 @@ async function doctor({ json, ...flags }: Flags): Promise<void> {
     instruction_list: fingerprint,
   };
   const machine = describeMachine();
-  if (chosen instanceof Error) process.exitCode = 1;
+  if (chosen instanceof Error || chosen.name !== bestBackend(backendOptions(flags))) process.exitCode = 1;
   if (json === true || !process.stdout.isTTY) {
     const backend = chosen instanceof Error ? null : describe(chosen);
     const error = chosen instanceof Error ? chosen.message : undefined;
@@ -95,5 +96,10 @@ export function defineDoctor(program: Command): void {
     .description('what runs here and why: every backend that was tried, and the one chosen')
     .option('--json', 'one JSON object')
     .action(doctor);
-  withBackend(command);
+  withBackend(command).addHelpText(
+    'after',
+    `
+Exit code: 0 if the best backend runs, of all or of those asked for; 1 if it
+does not, even where another one stands in for it.`,
+  );
 }

@@ -36,6 +36,17 @@ test('without the addon, native is refused with the cause, and auto takes WASM a
   t.is((await runFile(main, train, { SEQGRAD_BACKEND: 'native' })).code, 1, 'named in the environment');
 });
 
+test('without the addon, doctor tries the rest, says what stands in, and fails unless that was asked for', async (t) => {
+  const { main } = await installed(t, { wasm: true });
+  const { code, stdout } = await runFile(main, ['doctor']);
+  t.is(code, 1);
+  const [report] = linesOf(stdout) as [{ candidates: { backend: string; usable: boolean; cause: string }[] }];
+  t.like(report, { backend: { name: 'wasm' } });
+  const natives = report.candidates.filter(({ backend }) => backend === 'native');
+  t.true(natives.length > 0 && natives.every(({ usable, cause }) => !usable && /has not been built/.test(cause)));
+  t.is((await runFile(main, ['doctor', '--backend', 'wasm'])).code, 0);
+});
+
 test('without the addon and the WASM builds the reference trains, and says why', async (t) => {
   const { main, folder } = await installed(t, { wasm: false });
   const train = ['train', 'lm', '--text', join(folder, 'text.txt'), '--out', join(folder, 'model'), ...small];

@@ -227,7 +227,8 @@ interface Candidate {
 }
 
 test('doctor tries every backend, and says what was chosen and why', async (t) => {
-  const [report] = linesOf(succeeded(t, await run(['doctor', '--json'])));
+  const { code, stdout } = await run(['doctor', '--json']);
+  const [report] = linesOf(stdout);
   const candidates = report?.candidates as Candidate[];
   t.deepEqual([...new Set(candidates.map(({ backend }) => backend))], ['native', 'wasm', 'reference']);
   t.is(candidates.filter(({ backend }) => backend === 'wasm').length, 4);
@@ -237,6 +238,7 @@ test('doctor tries every backend, and says what was chosen and why', async (t) =
     if (usable) t.true((threads ?? 0) >= 1 && (place ?? '') !== '');
   }
   const best = candidates.find(({ usable }) => usable) as Candidate;
+  t.is(code, best.backend === 'native' ? 0 : 1, 'whether the best runs');
   t.like(report, { backend: { name: best.backend, place: best.place }, versions: { node: process.version } });
   const machine = report?.machine as Record<string, unknown>;
   for (const fact of ['cores', 'threads', 'memory_bytes', 'heap_limit_bytes']) t.true(Number(machine[fact]) >= 1, fact);
@@ -254,6 +256,16 @@ test('doctor fails where what was asked for does not run, and says so in its rep
   t.is(code, 1);
   t.like(linesOf(stdout)[0], { backend: null });
   t.regex(String(linesOf(stdout)[0]?.error), /wasm-simd for strict numerics/);
+});
+
+test('doctor goes by the environment as training does', async (t) => {
+  const environment = { SEQGRAD_BACKEND: 'reference', SEQGRAD_ISA: 'float64', SEQGRAD_THREADS: '1' };
+  const { code, stdout } = await run(['doctor'], environment);
+  t.is(code, 0);
+  t.like(linesOf(stdout)[0], {
+    backend: { name: 'reference', isa: 'float64', threads: 1, reason: 'asked for by name' },
+  });
+  t.is((await run(['doctor'], { SEQGRAD_BACKEND: 'gpu' })).code, 1);
 });
 
 test('doctor refuses wrong options in words', async (t) => {
