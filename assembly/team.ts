@@ -38,12 +38,17 @@ const ALONE: usize = WORK + 12;
 const CAUTION: usize = WORK + 16;
 /** For each lane: tickets left, and the number behind its last ticket. */
 const RANGES: usize = CONTROL + LINE * 6;
+/** Lanes that have come to a {@link barrier}, and whether one was missed. */
+const PRESENT: usize = RANGES + LINE * MAX_LANES;
+const MISSED: usize = PRESENT + 4;
 
 const SCRATCH: usize = 16384;
 const SCRATCH_BYTES: usize = 1536;
 
 /** How often a lane looks again before it sleeps: some tens of microseconds. */
 const SPINS: i32 = 20_000;
+/** How often a lane looks for the others at a {@link barrier}: longer than any needs that has a core. */
+const MEETING_SPINS: i32 = 1_000_000;
 
 /** Least and most rounds that lane 0 does alone after a helper did not run. */
 const LEAST_ALONE: i32 = 64;
@@ -206,9 +211,26 @@ export function stop(): void {
   atomic.notify(ROUND, -1);
 }
 
-function nothing(_context: usize, _workspace: usize, _ticket: i32): void {}
+/** Waits until every lane has a ticket: while this one keeps its own, each of the others is for another lane to take. */
+function meet(_context: usize, _workspace: usize, _ticket: i32): void {
+  const all = lanes();
+  if (ASC_FEATURE_THREADS) {
+    atomic.add<i32>(PRESENT, 1);
+    for (let spins = 0; spins < MEETING_SPINS; spins++) {
+      if (atomic.load<i32>(PRESENT) == all) return;
+    }
+    atomic.store<i32>(MISSED, 1);
+  }
+}
 
-/** As many rounds of a ticket for each lane that does nothing, to measure what a round costs. */
-export function barrier(rounds: i32): void {
-  for (let round = 0; round < rounds; round++) parallel(lanes(), nothing, 0);
+/** So many rounds for which all lanes come together, to measure what a fork and join cost; how many of them nobody missed. */
+export function barrier(rounds: i32): i32 {
+  let met = 0;
+  for (let round = 0; round < rounds; round++) {
+    store<i32>(PRESENT, 0);
+    store<i32>(MISSED, 0);
+    parallel(lanes(), meet, 0, 0, false);
+    met += i32(load<i32>(MISSED) == 0);
+  }
+  return met;
 }

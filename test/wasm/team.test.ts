@@ -143,6 +143,16 @@ for (const build of shared) {
     await team.dismiss();
   });
 
+  test.serial(`${build}: a barrier is where all lanes meet; one that never comes is missed`, async (t) => {
+    const team = await Team.of(build, 3);
+    let met = 0;
+    for (let times = 0; times < 100 && met === 0; times++) met = team.lane0.barrier(10);
+    t.true(met > 0);
+    team.lane0.setLanes(4);
+    t.is(team.lane0.barrier(3), 0);
+    await team.dismiss();
+  });
+
   test.serial(`${build}: sent away and come again`, async (t) => {
     const team = await Team.of(build, 3);
     for (let times = 0; times < 10; times++) {

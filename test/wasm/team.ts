@@ -18,7 +18,7 @@ export interface Exports {
   setLanes(lanes: number): void;
   help(lane: number): void;
   stop(): void;
-  barrier(rounds: number): void;
+  barrier(rounds: number): number;
 }
 
 export interface HelperData {
