@@ -18,6 +18,12 @@ constexpr std::chrono::microseconds HELPER_PATIENCE{60};
 /// be what it needs.
 constexpr std::chrono::microseconds CALLER_PATIENCE{20};
 
+/// A wait this long, and longer than a ticket can be, means that a helper has lost its core in the middle of one. Then
+/// the caller works alone for some times as long: where other processes want the cores too, helpers cost little more
+/// than the share of its time that this leaves.
+constexpr std::chrono::microseconds LOST_CORE{500};
+constexpr int ALONE_TIMES = 10;
+
 constexpr uint64_t stateOf(uint32_t number, int64_t left) {
   return static_cast<uint64_t>(number) << 32 | static_cast<uint64_t>(left);
 }
@@ -53,6 +59,7 @@ int Pool::enter(int& lanes) {
     return -1;
   }
   slot->taken = true;
+  slot->aloneUntil = {};
   const int index = static_cast<int>(slot - slots_);
   slotCount_.store(std::max(slotCount_.load(std::memory_order_relaxed), index + 1), std::memory_order_release);
   return index;
@@ -79,8 +86,17 @@ bool Pool::addHelper() {
   return true;
 }
 
-std::chrono::nanoseconds Pool::fork(int index, int lanes, int64_t first, int64_t end, Job job) {
+void Pool::fork(int index, int lanes, int64_t first, int64_t end, Job job) {
+  const auto work = [&](int64_t ticket) {
+    if (!job.cancelled->load(std::memory_order_relaxed)) job.call(job.work, ticket);
+  };
   Slot& slot = slots_[index];
+  const Clock::time_point start = Clock::now();
+  if (start < slot.aloneUntil) {
+    for (int64_t ticket = first; ticket < end; ticket++) work(ticket);
+    return;
+  }
+
   const int64_t tickets = end - first;
   lanes = static_cast<int>(std::min<int64_t>(lanes, tickets));
   const uint32_t number = ++slot.number;
@@ -101,11 +117,9 @@ std::chrono::nanoseconds Pool::fork(int index, int lanes, int64_t first, int64_t
 
   int64_t left = tickets;
   for (int lane = 0; lane < lanes; lane++) {
-    left -= takeAll(seatOf(index, lane), number, [&](Seat&, int64_t ticket) {
-      if (!job.cancelled->load(std::memory_order_relaxed)) job.call(job.work, ticket);
-    });
+    left -= takeAll(seatOf(index, lane), number, [&](Seat&, int64_t ticket) { work(ticket); });
   }
-  return waitFor(slot, static_cast<uint64_t>(left));
+  waitFor(slot, static_cast<uint64_t>(left), start);
 }
 
 /// Takes the next ticket of a seat, if it is part of that fork and has one left.
@@ -126,14 +140,17 @@ int64_t Pool::takeAll(Seat& seat, uint32_t number, const Do& work) {
   return count;
 }
 
-std::chrono::nanoseconds Pool::waitFor(Slot& slot, uint64_t tickets) {
+/// Waits until helpers have done so many tickets of a fork that began at `start`.
+void Pool::waitFor(Slot& slot, uint64_t tickets, Clock::time_point start) {
   const auto isDone = [&] { return (slot.done.load(std::memory_order_acquire) & ~WAITING) == tickets; };
-  if (spin(CALLER_PATIENCE, isDone)) return {};
-  const auto start = std::chrono::steady_clock::now();
+  if (spin(CALLER_PATIENCE, isDone)) return;
+  const Clock::time_point asleep = Clock::now();
   std::unique_lock<std::mutex> lock(slot.mutex);
   slot.done.fetch_or(WAITING, std::memory_order_acq_rel);
   slot.finished.wait(lock, isDone);
-  return std::chrono::steady_clock::now() - start;
+  // The caller has done a ticket at least, so that one more would not have taken longer than this.
+  const Clock::duration aTicket = 2 * (asleep - start), slept = Clock::now() - asleep;
+  if (slept > LOST_CORE && slept > aTicket) slot.aloneUntil = asleep + slept + ALONE_TIMES * slept;
 }
 
 void Pool::help(Helper& me) {

@@ -34,9 +34,9 @@ class Pool {
     const void* work;
     const std::atomic<bool>* cancelled;
   };
-  /// Does the tickets first … end − 1, at most MOST_TICKETS, on so many lanes, the caller's among them. Returns how
-  /// long the caller had to sleep in the end.
-  std::chrono::nanoseconds fork(int slot, int lanes, int64_t first, int64_t end, Job job);
+  /// Does the tickets first … end − 1, at most MOST_TICKETS, on so many lanes, the caller's among them. A caller who
+  /// had to wait for a helper that had lost its core works alone for a while.
+  void fork(int slot, int lanes, int64_t first, int64_t end, Job job);
   static constexpr int64_t MOST_TICKETS = int64_t{1} << 30;
 
  private:
@@ -52,11 +52,14 @@ class Pool {
     std::atomic<int> lanes{0};
   };
 
+  using Clock = std::chrono::steady_clock;
+
   /// A team's place.
   struct alignas(128) Slot {
     Seat caller;
     alignas(64) std::atomic<uint64_t> done{0};  // tickets that helpers have done, and WAITING
     uint32_t number = 0;                        // of the last fork
+    Clock::time_point aloneUntil{};
     bool taken = false;
     std::mutex mutex;
     std::condition_variable finished;
@@ -82,7 +85,7 @@ class Pool {
   template <class Do>
   static int64_t takeAll(Seat& seat, uint32_t number, const Do& work);
   static void report(Slot& slot, int64_t tickets);
-  static std::chrono::nanoseconds waitFor(Slot& slot, uint64_t tickets);
+  static void waitFor(Slot& slot, uint64_t tickets, Clock::time_point start);
   bool addHelper();
   void help(Helper& me);
   bool serve(Helper& me, int slot);

@@ -10,12 +10,6 @@ namespace {
 
 constexpr std::align_val_t LINE{64};
 
-/// A wait this long is not for the work: a helper has lost its core in the middle of a ticket. Then the caller works
-/// alone for some times as long, so that on a machine that others use too it loses no more than a tenth by having
-/// helpers.
-constexpr std::chrono::microseconds LOST_CORE{500};
-constexpr int ALONE_TIMES = 10;
-
 }  // namespace
 
 Team::Team(int threads) {
@@ -33,18 +27,8 @@ Team::~Team() {
 }
 
 void Team::fork(int64_t tickets, Call call, const void* work) {
-  using Clock = std::chrono::steady_clock;
-  if (aloneUntil_ != Clock::time_point()) {
-    if (Clock::now() < aloneUntil_) {
-      for (int64_t ticket = 0; ticket < tickets && !isCancelled(); ticket++) call(work, ticket);
-      return;
-    }
-    aloneUntil_ = {};
-  }
   for (int64_t first = 0; first < tickets; first += Pool::MOST_TICKETS) {
-    const auto slept =
-        pool_->fork(slot_, lanes_, first, std::min(first + Pool::MOST_TICKETS, tickets), {call, work, &cancelled_});
-    if (slept > LOST_CORE) aloneUntil_ = Clock::now() + ALONE_TIMES * slept;
+    pool_->fork(slot_, lanes_, first, std::min(first + Pool::MOST_TICKETS, tickets), {call, work, &cancelled_});
   }
 }
 

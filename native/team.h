@@ -2,7 +2,6 @@
 // depend on who works on which ticket.
 #pragma once
 #include <atomic>
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -54,7 +53,6 @@ class Team {
   std::shared_ptr<Pool> pool_;  // null for a caller alone
   int lanes_ = 1;
   int slot_ = -1;
-  std::chrono::steady_clock::time_point aloneUntil_{};
   std::atomic<bool> cancelled_{false};
   void* workspace_ = nullptr;
   double workspaceElements_ = 0;
