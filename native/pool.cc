@@ -148,7 +148,7 @@ void Pool::waitFor(Slot& slot, uint64_t tickets, Clock::time_point start) {
   std::unique_lock<std::mutex> lock(slot.mutex);
   slot.done.fetch_or(WAITING, std::memory_order_acq_rel);
   slot.finished.wait(lock, isDone);
-  // The caller has done a ticket at least, so that one more would not have taken longer than this.
+  // The caller has done a ticket itself, so that one that somebody is working at does not take longer than this.
   const Clock::duration aTicket = 2 * (asleep - start), slept = Clock::now() - asleep;
   if (slept > LOST_CORE && slept > aTicket) slot.aloneUntil = asleep + slept + ALONE_TIMES * slept;
 }
