@@ -40,8 +40,12 @@
         "cflags": ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"],
         "ldflags": ["-fsanitize=<(seqgrad_sanitize)"],
         "conditions": [
-          ["seqgrad_fuzz==1", {"cflags": ["-fsanitize=fuzzer-no-link,<(seqgrad_sanitize)"]},
-            {"cflags": ["-fsanitize=<(seqgrad_sanitize)"]}]
+          ["seqgrad_fuzz==1", {
+            # Checks as calls: in line, clang takes four times as long for the kernels.
+            "cflags": ["-fsanitize=fuzzer-no-link,<(seqgrad_sanitize)", "-mllvm", "-asan-instrumentation-with-call-threshold=0"]
+          }, {
+            "cflags": ["-fsanitize=<(seqgrad_sanitize)"]
+          }]
         ]
       }]
     ]
@@ -104,8 +108,9 @@
           "target_name": "fuzz",
           "type": "executable",
           "sources": ["native/fuzz.cc", "<@(executor)"],
+          "cflags": ["-fsanitize=undefined"],
           "cflags_cc!": ["-fno-exceptions"],
-          "ldflags": ["-fsanitize=fuzzer"],
+          "ldflags": ["-fsanitize=fuzzer,undefined"],
           "dependencies": ["<@(kernels)"]
         }
       ]

@@ -46,7 +46,7 @@ const variants = {
   tsan: { tools: { cxx: gcc }, definitions: ['seqgrad_replay=1', 'seqgrad_sanitize=thread'], targets: [] },
   fuzz: {
     tools: { cxx: clang },
-    definitions: ['seqgrad_fuzz=1', 'seqgrad_sanitize=address,undefined'],
+    definitions: ['seqgrad_fuzz=1', 'seqgrad_sanitize=address'],
     targets: ['fuzz'],
   },
 } as const satisfies Record<string, Variant>;

@@ -40,7 +40,8 @@ const recurrent: readonly Dims[] = [
   { T: 3, B: 7, H: 230, reverse: 1 },
   { T: 3, B: 1, H: 256, reverse: 0 },
 ];
-const P = 70_001;
+const projected = recurrent.map((dims) => ({ ...dims, P: 37 }));
+const relu = recurrent.flatMap((dims) => [0, 1].map((relu) => ({ ...dims, relu })));
 
 /** Sizes for the instructions that are not elementwise; others take an `n` of 50,001. */
 const sizes: Partial<Record<InstructionName, readonly Dims[]>> = {
@@ -50,8 +51,16 @@ const sizes: Partial<Record<InstructionName, readonly Dims[]>> = {
   matmulAdd: products,
   lstmForward: recurrent,
   lstmBackward: recurrent,
+  gruForward: recurrent,
+  gruBackward: recurrent,
+  rnnForward: relu,
+  rnnBackward: relu,
+  projectedLstmForward: projected,
+  projectedLstmBackward: projected,
 };
-const sizeOf: Dims = { ...{ n: 50_001, stream: 3, R: 333, C: 777, N: 700, V: 96, T: 20, B: 16, H: 64 }, P, S: 4, G: 2 };
+/** Of the optimizer's parameters. */
+const P = 70_001;
+const sizeOf: Dims = { ...{ n: 50_001, stream: 3, R: 333, C: 777, N: 700, V: 96, T: 20, B: 16 }, P, S: 4, G: 2 };
 
 const dimsOf = (instruction: InstructionName): readonly Dims[] =>
   sizes[instruction] ?? [Object.fromEntries(specOf(instruction).dims.map((dim) => [dim, sizeOf[dim] ?? 2]))];
