@@ -1,9 +1,10 @@
 /** `seqgrad grad`: gradients in and out as files, to check seqgrad against another framework. The format: docs/gradient-exchange.md. */
 import type { Command } from 'commander';
 import { FormatError } from '../formats/errors.js';
+import { readJsonObject } from '../formats/json.js';
 import { SafetensorsReader, writeSafetensors } from '../formats/safetensors.js';
 import { type NamedArray, recurrentGradients, recurrentShapes } from '../inspect/recurrent.js';
-import { readJson, wholeNumberIn } from '../models/folder.js';
+import { wholeNumberIn } from '../models/folder.js';
 import { MAX_LAYERS, type RecurrentConfig, type RecurrentKind } from '../nn/recurrent.js';
 import { suggestion } from '../program/options.js';
 import { type BackendFlags, backendFrom, required, withBackend } from './command.js';
@@ -30,10 +31,7 @@ const KEYS = [
 
 /** The layer stack a model.json describes. @throws FileError, FormatError naming the field. */
 async function readConfig(path: string): Promise<RecurrentConfig> {
-  const json = await readJson(path);
-  if (typeof json !== 'object' || json === null || Array.isArray(json))
-    throw new FormatError(path, undefined, 'an object', JSON.stringify(json));
-  const config = json as Record<string, unknown>;
+  const config = await readJsonObject(path);
   const expect = (name: string, expected: string, accepts: boolean): void => {
     if (!accepts)
       throw new FormatError(path, undefined, `\`${name}\` to be ${expected}`, JSON.stringify(config[name]) ?? 'none');

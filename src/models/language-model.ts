@@ -5,6 +5,7 @@ import { evaluationWindows, trainingWindows, type Window } from '../data/streams
 import { vocabularyFromJson } from '../data/vocabularies.js';
 import type { Vocabulary } from '../data/vocabulary.js';
 import { FormatError } from '../formats/errors.js';
+import { readJson } from '../formats/json.js';
 import { join } from '../host/node.js';
 import { LanguageModelNetwork } from '../nn/language-model.js';
 import { anything, atLeast, checkOptions, fraction, OptionError, wholeNumber, yesOrNo } from '../program/options.js';
@@ -22,7 +23,7 @@ import {
   toJson,
   vocabularyRule,
 } from './fields.js';
-import { readJson, readModelConfig } from './folder.js';
+import { readModelConfig } from './folder.js';
 import {
   buildRules,
   type RecurrentOptions,
