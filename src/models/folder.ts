@@ -17,7 +17,7 @@ export interface ModelFolder {
   readonly vocabulary?: unknown;
   /** Others, by name. */
   readonly files?: Readonly<Record<string, Content>> | undefined;
-  readonly parameters: readonly (readonly [variable: Variable, values: Float32Array])[];
+  readonly parameters: readonly Pick<TensorToWrite, 'name' | 'shape' | 'values'>[];
 }
 
 /**
@@ -28,7 +28,7 @@ export function writeModelFolder(
   folder: string,
   { config, vocabulary, files, parameters }: ModelFolder,
 ): Promise<void> {
-  const tensors = parameters.map(([{ name, shape }, values]): TensorToWrite => ({ name, dtype: 'F32', shape, values }));
+  const tensors = parameters.map((parameter): TensorToWrite => ({ ...parameter, dtype: 'F32' }));
   return replaceFiles(folder, {
     'model.safetensors': (sink) => writeTensors(sink, tensors, { format: 'pt' }),
     ...(vocabulary === undefined ? {} : { 'vocab.json': `${JSON.stringify(vocabulary)}\n` }),
