@@ -3,6 +3,7 @@ export { Engine, type InstructionTime } from './backends/engine.js';
 export { type Backend, type BackendName, ClosedError, type Numerics, OutOfMemoryError } from './backends/executor.js';
 export { BackendError, type BackendOptions, loadBackend } from './backends/select.js';
 export { type BpeOptions, BpeVocabulary } from './data/bpe.js';
+export { type EncodedSequence, type EncoderBatch, encoderBatch, type MaskedBatch } from './data/encoder-batch.js';
 export { DataError } from './data/errors.js';
 export type { Source, Stream } from './data/files.js';
 export { type LabelledSequence, readLabelledSequences } from './data/labelled-sequences.js';
@@ -11,6 +12,7 @@ export { collectSeries, readSeries, type Series, type SeriesOptions } from './da
 export { type Fractions, type Parts, splitPoints, splitRandomly, splitStratified } from './data/split.js';
 export { openTable, type Row, type Table, type TableOptions } from './data/table.js';
 export { readText } from './data/text.js';
+export type { Encoding, Tokenizer, WordEncoding } from './data/tokenizer.js';
 export { type LearntVocabularyOptions, learnVocabulary } from './data/vocabularies.js';
 export { CharacterVocabulary, type Units, type Vocabulary } from './data/vocabulary.js';
 export { splitWords, WordVocabulary, type WordVocabularyOptions } from './data/words.js';
@@ -23,6 +25,30 @@ export type { Tensor } from './graph/tensor.js';
 export { type ClassificationMetrics, classificationMetrics, confusionMatrix } from './metrics/classification.js';
 export { mae, mase, naivePosition, rmse } from './metrics/forecast.js';
 export { perplexity } from './metrics/language.js';
+export type { BertInput, BertLoadOptions, BertOptions, BertText } from './models/any-bert.js';
+export type { CheckpointReport } from './models/bert-checkpoint.js';
+export {
+  BertForMaskedLM,
+  type Candidate,
+  type Filling,
+  type FillOptions,
+  type MaskedEvaluation,
+} from './models/bert-masked-lm.js';
+export { BertModel, type EmbedOptions, type TextPooling } from './models/bert-model.js';
+export {
+  type BertClassifierLoadOptions,
+  type BertClassifierOptions,
+  type BertExample,
+  BertForSequenceClassification,
+  type RegressionEvaluation,
+} from './models/bert-sequence-classification.js';
+export {
+  BertForTokenClassification,
+  type BertLabellerLoadOptions,
+  type BertLabellerOptions,
+  type EncodedLabels,
+  type LabelledWords,
+} from './models/bert-token-classification.js';
 export {
   type Forecast,
   type ForecastEvaluation,
@@ -50,6 +76,7 @@ export {
   SequenceLabeller,
   type SequenceLabellerOptions,
 } from './models/sequence-labeller.js';
+export { type Activation, type BertConfig, type BertPreset, bertPresets } from './nn/bert-config.js';
 export { Embedding, type EmbeddingConfig } from './nn/embedding.js';
 export { Linear, type LinearConfig } from './nn/linear.js';
 export type { Mode } from './nn/mode.js';

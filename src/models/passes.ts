@@ -1,7 +1,7 @@
 /** Going over examples in batches: to train on them without end, or once, for what is found. */
 import { bucketed, sortedBatches } from '../data/batching.js';
 import { DataError } from '../data/errors.js';
-import { checkOptions, wholeNumber } from '../program/options.js';
+import { anything, checkOptions, wholeNumber } from '../program/options.js';
 import type { Batch } from '../train/trainer.js';
 import type { BatchResult, PassOptions } from './task-model.js';
 
@@ -13,6 +13,7 @@ export interface TrainingPassOptions {
 }
 
 export const trainingPassRules = { batch: wholeNumber(1), seed: wholeNumber(0) };
+export const passRules = { batch: wholeNumber(1), signal: anything };
 
 /** Encoded examples, and how some of them become a batch of so many rows. */
 export interface EncodedExamples<E> {

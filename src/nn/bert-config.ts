@@ -100,11 +100,10 @@ export const bertRules = {
   causal: yesOrNo,
 };
 
-/** What can be said about an encoder: a preset, and whatever shall differ from it. */
-export interface BertSizes extends Partial<BertConfig> {
-  /** Sizes by name. Default base. */
-  readonly preset?: BertPreset | undefined;
-}
+/** What can be said about an encoder: a preset (default base), and whatever shall differ from it. */
+export type BertSizes = { readonly preset?: BertPreset | undefined } & {
+  readonly [Name in keyof BertConfig]?: BertConfig[Name] | undefined;
+};
 
 /**
  * A whole configuration from what is given.
