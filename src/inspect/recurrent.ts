@@ -11,26 +11,13 @@ import type { Tensor } from '../graph/tensor.js';
 import { Parameters } from '../nn/parameters.js';
 import { Recurrent, type RecurrentConfig } from '../nn/recurrent.js';
 import { sizeOf } from '../program/variable.js';
-
-/** A named array. */
-export interface NamedArray {
-  readonly shape: readonly number[];
-  readonly values: Float32Array | Float64Array | Int32Array;
-}
-
-export type NamedArrays = ReadonlyMap<string, NamedArray>;
-
-/** The shapes of everything `recurrentGradients` takes; names that may be left out are optional. */
-export interface RecurrentShapes {
-  readonly required: ReadonlyMap<string, readonly number[]>;
-  readonly optional: ReadonlyMap<string, readonly number[]>;
-}
+import type { ArrayShapes, NamedArray, NamedArrays } from './named-arrays.js';
 
 /** Tensors of a layer stack for B rows of T steps. */
 export function recurrentShapes(
   config: RecurrentConfig,
   { batch: B, time: T }: { batch: number; time: number },
-): RecurrentShapes {
+): ArrayShapes {
   const { parameters, recurrent } = parametersOf(config);
   const { h, c } = stacked(config, recurrent, B);
   return {

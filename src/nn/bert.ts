@@ -142,3 +142,27 @@ export class LanguageModelHead {
     return { weight: graph.read(this.words), bias: graph.read(this.#bias) };
   }
 }
+
+/** A dropout and a linear layer: logits of vectors [N, C]. */
+export class ClassifierHead {
+  readonly #dropout: Dropout;
+  readonly #linear: Linear;
+
+  constructor(
+    scope: Scope,
+    {
+      dropout,
+      classifierDropout = dropout,
+      hiddenSize: inputSize,
+      initializerRange: deviation,
+    }: Pick<BertConfig, 'dropout' | 'classifierDropout' | 'hiddenSize' | 'initializerRange'>,
+    outputSize: number,
+  ) {
+    this.#dropout = new Dropout(scope, classifierDropout);
+    this.#linear = new Linear(scope.child('classifier'), { inputSize, outputSize, deviation });
+  }
+
+  forward(x: Tensor, mode: Mode): Tensor {
+    return x.graph.within('classifier', () => this.#linear.forward(this.#dropout.forward(x, mode)));
+  }
+}

@@ -1,12 +1,10 @@
 /** BERT with the heads of its tasks, batch-major: position t of row b is row b · T + t. */
 import type { Graph } from '../../graph/graph.js';
 import type { Tensor } from '../../graph/tensor.js';
-import { Bert, type BertInputs, LanguageModelHead } from '../../nn/bert.js';
+import { Bert, type BertInputs, ClassifierHead, LanguageModelHead } from '../../nn/bert.js';
 import type { BertConfig } from '../../nn/bert-config.js';
-import { Linear } from '../../nn/linear.js';
 import type { Mode } from '../../nn/mode.js';
-import { Parameters, type Scope } from '../../nn/parameters.js';
-import { Dropout } from '../../nn/transformer.js';
+import { Parameters } from '../../nn/parameters.js';
 import { crossEntropy, divideBy, embedding, matmul, mul, reshape, subtract, sum } from '../../ops/index.js';
 import { Arena } from '../../program/variable.js';
 import type { BatchShape, Weights } from '../../train/model.js';
@@ -95,25 +93,6 @@ export class MaskedLanguageModelNetwork extends TaskNetwork {
   ): { loss: Tensor; next: [] } {
     const { rows, labels } = this.#asked(graph, shape, mode);
     return { loss: graph.within('head', () => this.#head.loss(rows, labels, denominator)), next: [] };
-  }
-}
-
-/** A dropout and a linear layer. */
-class ClassifierHead {
-  readonly #dropout: Dropout;
-  readonly #linear: Linear;
-
-  constructor(
-    scope: Scope,
-    { dropout, classifierDropout = dropout, hiddenSize, initializerRange: deviation }: BertConfig,
-    outputSize: number,
-  ) {
-    this.#dropout = new Dropout(scope, classifierDropout);
-    this.#linear = new Linear(scope.child('classifier'), { inputSize: hiddenSize, outputSize, deviation });
-  }
-
-  forward(x: Tensor, mode: Mode): Tensor {
-    return x.graph.within('classifier', () => this.#linear.forward(this.#dropout.forward(x, mode)));
   }
 }
 
