@@ -1,0 +1,28 @@
+"""Writes safetensors files of PyTorch tensors, the same bytes every time."""
+import json
+import struct
+from array import array
+
+import torch
+
+CODES = {"F64": "d", "F32": "f", "I64": "q", "F16": "h", "BF16": "h"}
+HALVES = {"F16": torch.float16, "BF16": torch.bfloat16}
+
+
+def bytes_of(tensor, dtype):
+    values = tensor.detach().flatten()
+    if dtype in HALVES:
+        values = values.to(HALVES[dtype]).view(torch.int16)
+    return array(CODES[dtype], values.tolist()).tobytes()
+
+
+def write_safetensors(path, tensors, floats):
+    header, data = {}, b""
+    dtype = lambda tensor: "I64" if tensor.dtype == torch.int64 else floats
+    for name, tensor in sorted(tensors.items(), key=lambda item: (-array(CODES[dtype(item[1])]).itemsize, item[0])):
+        begin = len(data)
+        data += bytes_of(tensor, dtype(tensor))
+        header[name] = {"dtype": dtype(tensor), "shape": list(tensor.shape), "data_offsets": [begin, len(data)]}
+    text = json.dumps(header, separators=(",", ":")).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
