@@ -14,7 +14,7 @@ import type { BertConfig } from '../nn/bert-config.js';
 import { Parameters } from '../nn/parameters.js';
 import { full, reshape, slice } from '../ops/copy.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
-import { mul, scale, subtract } from '../ops/elementwise.js';
+import { divideBy, mul, subtract } from '../ops/elementwise.js';
 import { embedding } from '../ops/embedding.js';
 import { sum } from '../ops/reduce.js';
 import { sizeOf, type Variable } from '../program/variable.js';
@@ -138,7 +138,7 @@ function lossOf(inputs: Inputs, model: InspectedBert, { head }: Modules, hidden:
   const { values } = arrays.get('input.labels') as NamedArray;
   if (model.regression) {
     const difference = subtract(logits, inputs.given('labels', logits.shape, values, 'f32'));
-    return scale(sum(mul(difference, difference)), 1 / values.length);
+    return divideBy(sum(mul(difference, difference)), full(graph, [1], values.length));
   }
   const counted = [...values.keys()].filter((index) => values[index] !== IGNORED);
   const denominator = full(graph, [1], counted.length);
