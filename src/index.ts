@@ -56,13 +56,7 @@ export {
   type ForecasterOptions,
   type ForecastPassOptions,
 } from './models/forecaster.js';
-export {
-  type GenerateOptions,
-  LanguageModel,
-  type LanguageModelOptions,
-  type TrainingWindowOptions,
-  type WindowOptions,
-} from './models/language-model.js';
+export { LanguageModel, type LanguageModelOptions } from './models/language-model.js';
 export type { SamplingOptions } from './models/sampling.js';
 export {
   type Classification,
@@ -76,6 +70,11 @@ export {
   SequenceLabeller,
   type SequenceLabellerOptions,
 } from './models/sequence-labeller.js';
+export type { GenerateOptions, TrainingWindowOptions, WindowOptions } from './models/text-model.js';
+export {
+  TransformerLanguageModel,
+  type TransformerLanguageModelOptions,
+} from './models/transformer-language-model.js';
 export { type Activation, type BertConfig, type BertPreset, bertPresets } from './nn/bert-config.js';
 export { Embedding, type EmbeddingConfig } from './nn/embedding.js';
 export { Linear, type LinearConfig } from './nn/linear.js';

@@ -4,6 +4,7 @@
  */
 import { Engine } from '../backends/engine.js';
 import type { Backend, Result } from '../backends/executor.js';
+import { swapFirstAxes } from '../data/swap-axes.js';
 import { differentiate } from '../graph/differentiate.js';
 import { Graph } from '../graph/graph.js';
 import { plan } from '../graph/plan.js';
@@ -49,25 +50,6 @@ function stacked(
 ): { readonly h: readonly number[]; readonly c: readonly number[] | undefined } {
   const count = layers * directions;
   return { h: [count, B, outputSize / directions], c: kind === 'lstm' ? [count, B, hiddenSize] : undefined };
-}
-
-/** Swaps the first two axes: batch first to time first and back. */
-export function swapFirstAxes<A extends NamedArray['values']>({
-  shape,
-  values,
-}: {
-  shape: readonly number[];
-  values: A;
-}): A {
-  const [first = 1, second = 1] = shape;
-  const inner = values.length / Math.max(1, first * second);
-  const swapped = values.slice() as A;
-  for (let i = 0; i < first; i++) {
-    for (let j = 0; j < second; j++) {
-      swapped.set(values.subarray((i * second + j) * inner, (i * second + j + 1) * inner), (j * first + i) * inner);
-    }
-  }
-  return swapped;
 }
 
 /**

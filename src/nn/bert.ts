@@ -3,6 +3,7 @@ import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { addToRows } from '../ops/broadcast.js';
 import { reshape, slice } from '../ops/copy.js';
+import type { CrossEntropyOptions } from '../ops/cross-entropy.js';
 import { add, tanh } from '../ops/elementwise.js';
 import { linearCrossEntropy } from '../ops/linear-cross-entropy.js';
 import { linear } from '../ops/matmul.js';
@@ -130,8 +131,8 @@ export class LanguageModelHead {
   }
 
   /** The loss [1] of rows [N, C] against labels [N], the same as the cross-entropy of the logits. */
-  loss(rows: Tensor, labels: Tensor, denominator: Tensor): Tensor {
-    return linearCrossEntropy(this.#transformed(rows), this.#decoder(rows.graph), labels, denominator);
+  loss(rows: Tensor, labels: Tensor, denominator: Tensor, options?: CrossEntropyOptions): Tensor {
+    return linearCrossEntropy(this.#transformed(rows), this.#decoder(rows.graph), labels, denominator, options);
   }
 
   #transformed(rows: Tensor): Tensor {
