@@ -15,9 +15,9 @@ export interface CheckpointReport {
   readonly unused: readonly string[];
 }
 
-/** What tensors of another name are called here. */
-const DECODER_BIAS = 'cls.predictions.decoder.bias';
+/** The bias of the language model's head, which some folders have under another name and some under both. */
 const HEAD_BIAS = 'cls.predictions.bias';
+const DECODER_BIAS = 'cls.predictions.decoder.bias';
 
 /** Tensors that say nothing: a range of numbers, and the word table once more. */
 const REDUNDANT = ['embeddings.position_ids', 'cls.predictions.decoder.weight'];
@@ -26,13 +26,11 @@ const REDUNDANT = ['embeddings.position_ids', 'cls.predictions.decoder.weight'];
 const HEAD = /^(cls|classifier|pooler)\./;
 
 /** A name as all its forms have it in common. */
-function canonical(name: string): string {
-  const plain = name
+const canonical = (name: string): string =>
+  name
     .replace(/^bert\./, '')
     .replace(/LayerNorm\.gamma$/, 'LayerNorm.weight')
     .replace(/LayerNorm\.beta$/, 'LayerNorm.bias');
-  return plain === DECODER_BIAS ? HEAD_BIAS : plain;
-}
 
 export class BertCheckpoint {
   readonly #checkpoint: Checkpoint;
@@ -44,25 +42,28 @@ export class BertCheckpoint {
     for (const name of checkpoint.tensors.keys()) {
       const key = canonical(name);
       const known = this.#names.get(key);
-      if (known !== undefined && key !== HEAD_BIAS)
+      if (known !== undefined)
         throw new FormatError(checkpoint.file, name, `no other tensor for \`${key}\``, `\`${known}\` too`);
       if (!REDUNDANT.includes(key)) this.#names.set(key, name);
     }
+    const bias = this.#names.get(DECODER_BIAS);
+    if (bias !== undefined && !this.#names.has(HEAD_BIAS)) this.#names.set(HEAD_BIAS, bias);
+    this.#names.delete(DECODER_BIAS);
   }
 
   /** @throws FileError, FormatError */
   static async open(folder: string): Promise<BertCheckpoint> {
-    return new BertCheckpoint(await Checkpoint.open(folder));
+    const checkpoint = await Checkpoint.open(folder);
+    try {
+      return new BertCheckpoint(checkpoint);
+    } catch (error) {
+      await checkpoint.close();
+      throw error;
+    }
   }
 
   has(name: string): boolean {
     return this.#names.has(canonical(name));
-  }
-
-  /** Rows of a tensor; undefined if there is none of that name. */
-  rows(name: string): number | undefined {
-    const stored = this.#names.get(canonical(name));
-    return stored === undefined ? undefined : this.#checkpoint.tensors.get(stored)?.info(stored).shape[0];
   }
 
   /**

@@ -26,3 +26,18 @@ def write_safetensors(path, tensors, floats):
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+def read_safetensors(path):
+    """The tensors of a file in F64, F32 or I32."""
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    dtypes = {"F64": torch.float64, "F32": torch.float32, "I32": torch.int32}
+    tensors = {}
+    for name, entry in json.loads(data[8 : 8 + length]).items():
+        if name == "__metadata__":
+            continue
+        begin, end = (8 + length + offset for offset in entry["data_offsets"])
+        flat = torch.frombuffer(bytearray(data[begin:end]), dtype=dtypes[entry["dtype"]])
+        tensors[name] = flat.reshape(entry["shape"])
+    return tensors
