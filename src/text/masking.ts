@@ -1,0 +1,88 @@
+/**
+ * What a masked language model has to guess (Devlin et al. 2019, "BERT", section 3.1): some of the tokens, most of them hidden behind the mask,
+ * some behind another token, the rest as they are.
+ */
+
+import { randomNumbers, shuffled } from '../data/shuffle.js';
+import { fraction, wholeNumber, yesOrNo } from '../program/options.js';
+import type { Tokenizer } from './tokenizer.js';
+
+export interface MaskingOptions {
+  /** Share of the tokens to be guessed, special ones aside; at least one of each sequence. Default 0.15. */
+  readonly maskRate?: number | undefined;
+  /** Whether all pieces of a word are to be guessed together. Default false. */
+  readonly wholeWords?: boolean | undefined;
+}
+
+export const maskingRules = { maskRate: fraction, wholeWords: yesOrNo };
+
+export interface MaskedSequence {
+  /** What the model sees. */
+  readonly tokens: Int32Array;
+  /** Of the tokens to be guessed, ascending. */
+  readonly positions: Int32Array;
+  /** The tokens that were there. */
+  readonly labels: Int32Array;
+}
+
+/** Of the tokens to be guessed. */
+const HIDDEN = 0.8;
+const REPLACED = 0.1;
+
+/** Positions that are masked together: words, or single tokens. Special tokens are none. */
+function unitsOf(tokens: Int32Array, tokenizer: Tokenizer, wholeWords: boolean): number[][] {
+  const units: number[][] = [];
+  let isWithin = false;
+  for (const [position, token] of tokens.entries()) {
+    const isText = !tokenizer.isSpecial(token);
+    if (isText && isWithin && wholeWords && tokenizer.goesOn(token)) units.at(-1)?.push(position);
+    else if (isText) units.push([position]);
+    isWithin = isText;
+  }
+  return units;
+}
+
+export class Masking {
+  readonly #tokenizer: Tokenizer;
+  readonly #rate: number;
+  readonly #wholeWords: boolean;
+  /** What a token may be replaced by. */
+  readonly #ordinary: readonly number[];
+
+  constructor(tokenizer: Tokenizer, { maskRate = 0.15, wholeWords = false }: MaskingOptions = {}) {
+    this.#tokenizer = tokenizer;
+    this.#rate = maskRate;
+    this.#wholeWords = wholeWords;
+    this.#ordinary = [...Array(tokenizer.size).keys()].filter((token) => !tokenizer.isSpecial(token));
+  }
+
+  /** Masks a sequence; seed, turn (the pass over all sequences) and item (its number) decide how. */
+  apply(tokens: Int32Array, { seed, turn, item }: { seed: number; turn: number; item: number }): MaskedSequence {
+    const random = randomNumbers(seed, turn, { purpose: 'masking', item });
+    const positions = Int32Array.from(this.#choose(tokens, random)).sort();
+    const seen = tokens.slice();
+    for (const position of positions) seen[position] = this.#shown(tokens[position] as number, random);
+    return { tokens: seen, positions, labels: positions.map((position) => tokens[position] as number) };
+  }
+
+  /** Units in random order as long as they fit into the share. */
+  #choose(tokens: Int32Array, random: () => number): number[] {
+    const units = unitsOf(tokens, this.#tokenizer, this.#wholeWords);
+    const count = units.reduce((sum, { length }) => sum + length, 0);
+    const wanted = Math.max(1, Math.round(count * this.#rate));
+    const chosen: number[] = [];
+    for (const unit of shuffled(units, random)) {
+      if (chosen.length > 0 && chosen.length + unit.length > wanted) continue;
+      chosen.push(...unit);
+      if (chosen.length >= wanted) break;
+    }
+    return chosen;
+  }
+
+  #shown(token: number, random: () => number): number {
+    const choice = random();
+    if (choice < HIDDEN) return this.#tokenizer.mask;
+    if (choice >= HIDDEN + REPLACED) return token;
+    return this.#ordinary[Math.floor(random() * this.#ordinary.length)] as number;
+  }
+}
