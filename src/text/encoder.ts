@@ -4,7 +4,10 @@
  */
 export interface Encoder {
   encode(text: string, options: { add_special_tokens: boolean }): { readonly ids: readonly number[] };
-  decode(tokens: readonly number[], options: { skip_special_tokens: boolean }): string;
+  decode(
+    tokens: readonly number[],
+    options: { skip_special_tokens: boolean; clean_up_tokenization_spaces: boolean },
+  ): string;
 }
 
 interface Library {

@@ -3,9 +3,12 @@
  * some behind another token, the rest as they are.
  */
 
+import { encoderBatch, type MaskedBatch } from '../data/encoder-batch.js';
+import { IGNORED } from '../data/ignored.js';
 import { randomNumbers, shuffled } from '../data/shuffle.js';
-import { fraction, wholeNumber, yesOrNo } from '../program/options.js';
-import type { Tokenizer } from './tokenizer.js';
+import type { Encoding } from '../data/tokenizer.js';
+import { fraction, yesOrNo } from '../program/options.js';
+import type { WordPieceTokenizer } from './tokenizer.js';
 
 export interface MaskingOptions {
   /** Share of the tokens to be guessed, special ones aside; at least one of each sequence. Default 0.15. */
@@ -15,6 +18,11 @@ export interface MaskingOptions {
 }
 
 export const maskingRules = { maskRate: fraction, wholeWords: yesOrNo };
+
+/** A sequence and its number among all, by which it is masked. */
+export interface NumberedSequence extends Encoding {
+  readonly item: number;
+}
 
 export interface MaskedSequence {
   /** What the model sees. */
@@ -29,8 +37,11 @@ export interface MaskedSequence {
 const HIDDEN = 0.8;
 const REPLACED = 0.1;
 
+/** Special tokens of a sequence at least. */
+const SPECIAL = 2;
+
 /** Positions that are masked together: words, or single tokens. Special tokens are none. */
-function unitsOf(tokens: Int32Array, tokenizer: Tokenizer, wholeWords: boolean): number[][] {
+function unitsOf(tokens: Int32Array, tokenizer: WordPieceTokenizer, wholeWords: boolean): number[][] {
   const units: number[][] = [];
   let isWithin = false;
   for (const [position, token] of tokens.entries()) {
@@ -43,13 +54,13 @@ function unitsOf(tokens: Int32Array, tokenizer: Tokenizer, wholeWords: boolean):
 }
 
 export class Masking {
-  readonly #tokenizer: Tokenizer;
+  readonly #tokenizer: WordPieceTokenizer;
   readonly #rate: number;
   readonly #wholeWords: boolean;
   /** What a token may be replaced by. */
   readonly #ordinary: readonly number[];
 
-  constructor(tokenizer: Tokenizer, { maskRate = 0.15, wholeWords = false }: MaskingOptions = {}) {
+  constructor(tokenizer: WordPieceTokenizer, { maskRate = 0.15, wholeWords = false }: MaskingOptions = {}) {
     this.#tokenizer = tokenizer;
     this.#rate = maskRate;
     this.#wholeWords = wholeWords;
@@ -65,11 +76,43 @@ export class Masking {
     return { tokens: seen, positions, labels: positions.map((position) => tokens[position] as number) };
   }
 
+  /**
+   * A batch of masked sequences. As many labels as rows of its length can have are in it, so that batches of one shape share programs.
+   * @param longest what T is at most
+   */
+  batch(
+    sequences: readonly NumberedSequence[],
+    { rows, longest, seed, turn }: { rows: number; longest: number; seed: number; turn: number },
+  ): MaskedBatch {
+    const masked = sequences.map(({ tokens, item }) => this.apply(tokens, { seed, turn, item }));
+    const seen = sequences.map(({ types }, row) => ({ tokens: (masked[row] as MaskedSequence).tokens, types }));
+    const batch = encoderBatch(seen, { rows, pad: this.#tokenizer.special.pad, longest });
+    const count = masked.reduce((sum, { labels }) => sum + labels.length, 0);
+    const size = Math.max(count, rows * this.#wanted(batch.time - SPECIAL));
+    const positions = new Int32Array(size);
+    const labels = new Int32Array(size).fill(IGNORED);
+    let at = 0;
+    for (const [row, its] of masked.entries()) {
+      positions.set(
+        its.positions.map((position) => row * batch.time + position),
+        at,
+      );
+      labels.set(its.labels, at);
+      at += its.labels.length;
+    }
+    return { ...batch, positions, labels };
+  }
+
+  /** Tokens to be guessed of so many. */
+  #wanted(count: number): number {
+    return Math.max(1, Math.round(count * this.#rate));
+  }
+
   /** Units in random order as long as they fit into the share. */
   #choose(tokens: Int32Array, random: () => number): number[] {
     const units = unitsOf(tokens, this.#tokenizer, this.#wholeWords);
     const count = units.reduce((sum, { length }) => sum + length, 0);
-    const wanted = Math.max(1, Math.round(count * this.#rate));
+    const wanted = this.#wanted(count);
     const chosen: number[] = [];
     for (const unit of shuffled(units, random)) {
       if (chosen.length > 0 && chosen.length + unit.length > wanted) continue;
@@ -81,7 +124,7 @@ export class Masking {
 
   #shown(token: number, random: () => number): number {
     const choice = random();
-    if (choice < HIDDEN) return this.#tokenizer.mask;
+    if (choice < HIDDEN) return this.#tokenizer.special.mask;
     if (choice >= HIDDEN + REPLACED) return token;
     return this.#ordinary[Math.floor(random() * this.#ordinary.length)] as number;
   }

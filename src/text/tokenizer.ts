@@ -1,9 +1,11 @@
 /** Texts as BERT reads them: normalised, split into words, words into WordPieces. The encoding itself is that of @huggingface/tokenizers. */
 import { DataError } from '../data/errors.js';
+import type { EncodeOptions, Encoding, Tokenizer, WordEncoding } from '../data/tokenizer.js';
 import { counted } from '../data/vocabulary.js';
 import { FormatError } from '../formats/errors.js';
 import { checkOptions, yesOrNo } from '../program/options.js';
 import { type Encoder, library } from './encoder.js';
+import { framed, framedWords } from './framed.js';
 import {
   addedTokensOf,
   piecesOf,
@@ -25,17 +27,13 @@ export interface LearntTokenizerOptions extends NormalisationOptions, WordPieceO
 
 const normalisationRules = { lowercase: yesOrNo, stripAccents: yesOrNo };
 
-export class Tokenizer {
-  /** The tokens of padding, of the unknown, of the beginning and the end of a text, and of what is to be guessed. */
-  readonly pad: number;
-  readonly unknown: number;
-  readonly begin: number;
-  readonly end: number;
-  readonly mask: number;
+export class WordPieceTokenizer implements Tokenizer {
+  readonly special: Tokenizer['special'];
   readonly #encoder: Encoder;
   readonly #pieces: readonly string[];
   readonly #tokens: ReadonlyMap<string, number>;
-  readonly #special: ReadonlySet<number>;
+  /** Tokens that stand for no piece of text. */
+  readonly #without: ReadonlySet<number>;
   readonly #files: TokenizerFiles;
 
   private constructor(encoder: Encoder, pieces: readonly string[], files: TokenizerFiles) {
@@ -45,17 +43,18 @@ export class Tokenizer {
     this.#files = files;
     const { json, config, file } = files;
     const special = specialTokensOf(config);
-    this.unknown = this.#tokenOf((json.model as JsonObject).unk_token);
-    this.pad = this.#tokenOf(special.pad_token);
-    this.begin = this.#tokenOf(special.cls_token);
-    this.end = this.#tokenOf(special.sep_token);
-    this.mask = this.#tokenOf(special.mask_token);
+    this.special = {
+      pad: this.#tokenOf(special.pad_token),
+      unknown: this.#tokenOf((json.model as JsonObject).unk_token),
+      cls: this.#tokenOf(special.cls_token),
+      sep: this.#tokenOf(special.sep_token),
+      mask: this.#tokenOf(special.mask_token),
+    };
     const marked = addedTokensOf(json, file).filter((added) => added.special === true);
-    const tokens = marked.map(({ id }) => id as number);
-    this.#special = new Set([this.unknown, this.pad, this.begin, this.end, this.mask, ...tokens]);
+    this.#without = new Set([...Object.values(this.special), ...marked.map(({ id }) => id as number)]);
   }
 
-  static async #from(files: TokenizerFiles): Promise<Tokenizer> {
+  static async #from(files: TokenizerFiles): Promise<WordPieceTokenizer> {
     const pieces = piecesOf(files);
     const { json, config, file } = files;
     const { Tokenizer: Encoder } = await library();
@@ -67,7 +66,7 @@ export class Tokenizer {
       const { message } = cause as Error;
       throw new FormatError(file, undefined, 'a tokenizer that can be used', `one that cannot (${message})`, { cause });
     }
-    return new Tokenizer(encoder, pieces, files);
+    return new WordPieceTokenizer(encoder, pieces, files);
   }
 
   /**
@@ -77,7 +76,7 @@ export class Tokenizer {
   static async learn(
     texts: Iterable<string>,
     { lowercase, stripAccents, ...options }: LearntTokenizerOptions = {},
-  ): Promise<Tokenizer> {
+  ): Promise<WordPieceTokenizer> {
     const normalisation = { lowercase, stripAccents };
     checkOptions('Tokenizer', { ...normalisation, ...options }, { ...normalisationRules, ...wordPieceRules });
     const { BertNormalizer, BertPreTokenizer } = await library();
@@ -87,22 +86,25 @@ export class Tokenizer {
     for (const text of texts) {
       for (const line of text.split('\n')) counted(splitter.pre_tokenize(normaliser.normalize(line)), words);
     }
-    return Tokenizer.fromVocabulary(learnWordPieces(words, options), normalisation);
+    return WordPieceTokenizer.fromVocabulary(learnWordPieces(words, options), normalisation);
   }
 
   /** A tokenizer of the pieces of a vocabulary, in the order of their tokens; BERT's special tokens are among them. @throws FormatError */
-  static async fromVocabulary(pieces: readonly string[], options: NormalisationOptions = {}): Promise<Tokenizer> {
+  static async fromVocabulary(
+    pieces: readonly string[],
+    options: NormalisationOptions = {},
+  ): Promise<WordPieceTokenizer> {
     checkOptions('Tokenizer', options, normalisationRules);
     const json = tokenizerJson(pieces, roles, options);
-    return Tokenizer.#from({ json, config: tokenizerConfig(roles, options), file: 'vocabulary' });
+    return WordPieceTokenizer.#from({ json, config: tokenizerConfig(roles, options), file: 'vocabulary' });
   }
 
   /**
    * The tokenizer of a model folder: `tokenizer.json`, or `vocab.txt` as older folders have it; `tokenizer_config.json` where there is one.
    * @throws FileError, FormatError
    */
-  static async load(folder: string): Promise<Tokenizer> {
-    return Tokenizer.#from(await readTokenizerFiles(folder));
+  static async load(folder: string): Promise<WordPieceTokenizer> {
+    return WordPieceTokenizer.#from(await readTokenizerFiles(folder));
   }
 
   /** Number of tokens. */
@@ -110,8 +112,8 @@ export class Tokenizer {
     return this.#pieces.length;
   }
 
-  /** The piece of a token. @throws DataError for one outside 0 … size − 1 */
-  piece(token: number): string {
+  /** @throws DataError for a token outside 0 … size − 1 */
+  token(token: number): string {
     const piece = this.#pieces[token];
     if (piece !== undefined) return piece;
     throw new DataError(`Expected tokens from 0 to ${this.size - 1} but received ${token}`);
@@ -119,24 +121,39 @@ export class Tokenizer {
 
   /** Whether a token goes on with the word of the token before it. */
   goesOn(token: number): boolean {
-    return this.piece(token).startsWith(CONTINUATION);
+    return this.token(token).startsWith(CONTINUATION);
   }
 
   /** Whether a token stands for no piece of text. */
   isSpecial(token: number): boolean {
-    return this.#special.has(token);
+    return this.#without.has(token);
   }
 
-  /** The tokens of a text, without those of its beginning and end. Special tokens in it, such as `[MASK]`, are those tokens. */
-  encode(text: string): Int32Array<ArrayBuffer> {
+  /** The tokens of a text as they are, nothing around them. Special tokens in it, such as `[MASK]`, are those tokens. */
+  pieces(text: string): Int32Array<ArrayBuffer> {
     return Int32Array.from(this.#encoder.encode(text, { add_special_tokens: false }).ids);
+  }
+
+  /** `[CLS] text [SEP]` or `[CLS] text [SEP] pair [SEP]`. @throws OptionError if `maxLength` leaves no room for text */
+  encode(text: string, { pair, maxLength }: EncodeOptions = {}): Encoding {
+    return framed(this.special, this.pieces(text), pair === undefined ? undefined : this.pieces(pair), maxLength);
+  }
+
+  /** `[CLS] words [SEP]`: words that do not fit whole are left out. @throws OptionError if `maxLength` leaves no room for text */
+  encodeWords(words: readonly string[], { maxLength }: Pick<EncodeOptions, 'maxLength'> = {}): WordEncoding {
+    return framedWords(
+      this.special,
+      words.map((word) => this.pieces(word)),
+      maxLength,
+    );
   }
 
   /** A text that reads like that of the tokens: what `encode` came from but for case, accents and spaces. @throws DataError */
   decode(tokens: Iterable<number>): string {
-    const all = [...tokens];
-    for (const token of all) this.piece(token);
-    return all.length === 0 ? '' : this.#encoder.decode(all, { skip_special_tokens: false });
+    const all = [...tokens].filter((token) => this.token(token) !== undefined && !this.isSpecial(token));
+    return all.length === 0
+      ? ''
+      : this.#encoder.decode(all, { skip_special_tokens: true, clean_up_tokenization_spaces: false });
   }
 
   /** The content of the files that Hugging Face's libraries read a tokenizer from, by name. */
