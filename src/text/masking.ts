@@ -7,7 +7,7 @@ import { encoderBatch, type MaskedBatch } from '../data/encoder-batch.js';
 import { IGNORED } from '../data/ignored.js';
 import { randomNumbers, shuffled } from '../data/shuffle.js';
 import type { Encoding } from '../data/tokenizer.js';
-import { fraction, yesOrNo } from '../program/options.js';
+import { checkOptions, type Rule, yesOrNo } from '../program/options.js';
 import type { WordPieceTokenizer } from './tokenizer.js';
 
 export interface MaskingOptions {
@@ -17,7 +17,12 @@ export interface MaskingOptions {
   readonly wholeWords?: boolean | undefined;
 }
 
-export const maskingRules = { maskRate: fraction, wholeWords: yesOrNo };
+const share: Rule = {
+  expected: 'a number above 0 and below 1',
+  accepts: (value) => typeof value === 'number' && value > 0 && value < 1,
+};
+
+export const maskingRules = { maskRate: share, wholeWords: yesOrNo };
 
 /** A sequence and its number among all, by which it is masked. */
 export interface NumberedSequence extends Encoding {
@@ -60,7 +65,10 @@ export class Masking {
   /** What a token may be replaced by. */
   readonly #ordinary: readonly number[];
 
-  constructor(tokenizer: WordPieceTokenizer, { maskRate = 0.15, wholeWords = false }: MaskingOptions = {}) {
+  /** @throws OptionError */
+  constructor(tokenizer: WordPieceTokenizer, options: MaskingOptions = {}) {
+    checkOptions('Masking', options, maskingRules);
+    const { maskRate = 0.15, wholeWords = false } = options;
     this.#tokenizer = tokenizer;
     this.#rate = maskRate;
     this.#wholeWords = wholeWords;

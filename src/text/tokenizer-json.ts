@@ -52,7 +52,8 @@ export function tokenizerJson(
 ): JsonObject {
   const tokens = new Map(vocabulary.map((piece, token) => [piece, token]));
   const token = (piece: string): number => tokens.get(piece) as number;
-  const added = Object.values(special).map((content) => ({
+  const known = Object.values(special).filter((content) => tokens.has(content));
+  const added = known.map((content) => ({
     id: token(content),
     content,
     single_word: false,

@@ -52,7 +52,7 @@ const optimizerRules = {
 };
 
 const groupRules = {
-  match: { expected: 'a regular expression', accepts: (value: unknown) => value instanceof RegExp },
+  match: either({ expected: 'a regular expression', accepts: (value: unknown) => value instanceof RegExp }, aFunction),
   rateFactor: atLeast(0),
   weightDecay: atLeast(0),
   frozen: { expected: 'true or false', accepts: (value: unknown) => typeof value === 'boolean' },

@@ -27,8 +27,10 @@ for (const [name, lowercase] of [
 
   test(`${name}: the tokenizer that was given to Hugging Face is the one that is learnt today`, async (t) => {
     const tokenizer = await WordPieceTokenizer.learn([learnt], { size: 220, lowercase });
+    const meaning = (file: string, content: string): unknown =>
+      file.endsWith('.json') ? JSON.parse(content) : content;
     for (const [file, content] of Object.entries(tokenizer.files)) {
-      t.is(content, readFileSync(join(folder, file), 'utf8'), file);
+      t.deepEqual(meaning(file, content), meaning(file, readFileSync(join(folder, file), 'utf8')), file);
     }
   });
 
