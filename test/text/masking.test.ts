@@ -1,6 +1,8 @@
 import test from 'ava';
+import type { MaskedBatch } from '../../src/data/encoder-batch.js';
 import { IGNORED } from '../../src/data/ignored.js';
 import { encodeDocuments } from '../../src/text/documents.js';
+import { evaluationBatches, trainingBatches } from '../../src/text/masked-batches.js';
 import { Masking } from '../../src/text/masking.js';
 import { WordPieceTokenizer } from '../../src/text/tokenizer.js';
 import { textOf } from '../train/text.js';
@@ -99,4 +101,23 @@ test('bad options', (t) => {
     message: /`maskRate` to be a number above 0 and below 1 but received 0/,
   });
   t.throws(() => new Masking(tokenizer, { wholeWord: true } as object), { message: /did you mean `wholeWords`/ });
+});
+
+test('every pass has every sequence once, masked anew; an evaluation is always the same', (t) => {
+  const masking = new Masking(tokenizer);
+  const few = sequences.slice(0, 7);
+  const options = { batch: 3, longest: 64, seed: 5 };
+  const stream = trainingBatches(few, masking, options);
+  const pass = (): MaskedBatch[] => [stream.next().value, stream.next().value, stream.next().value];
+  const [first, second] = [pass(), pass()];
+  const labelsOf = (batches: readonly MaskedBatch[]): number =>
+    batches.flatMap(({ labels }) => [...labels]).filter((label) => label !== IGNORED).length;
+  t.is(labelsOf(first), 7 * Math.round(62 * 0.15));
+  t.is(labelsOf(second), labelsOf(first));
+  t.notDeepEqual(first, second);
+  const evaluation = [...evaluationBatches(few, masking, options)];
+  t.deepEqual([...evaluationBatches(few, masking, options)], evaluation);
+  t.is(labelsOf(evaluation), labelsOf(first));
+  t.deepEqual([...evaluationBatches([], masking, options)], []);
+  t.throws(() => trainingBatches([], masking, options).next(), { message: /texts to train on but received none/ });
 });
