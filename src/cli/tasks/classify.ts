@@ -12,10 +12,11 @@ import { SequenceClassifier } from '../../models/sequence-classifier.js';
 import { measuredClasses } from '../classes.js';
 import { backendFrom, required } from '../command.js';
 import { sourceOf, textOptions, textsToPredict, withTable, withTextColumns } from '../data.js';
-import { networkOf, stepsOf, type TrainingFlags, trainTask, whole, withTraining } from '../training.js';
+import { networkOf, type RecurrentFlags, withRecurrent } from '../recurrent.js';
+import { stepsOf, type TrainingFlags, trainTask, whole, withTraining } from '../training.js';
 import type { EvaluateFlags, PredictFlags, Prediction, TableFlags, Task } from './task.js';
 
-interface Flags extends TrainingFlags, TableFlags {
+interface Flags extends TrainingFlags, RecurrentFlags, TableFlags {
   data?: string;
   validationData?: string;
   testData?: string;
@@ -142,8 +143,8 @@ export const classifyTask: Task = {
           .choices(['last', 'mean', 'max'])
           .default('last'),
       );
+    withRecurrent(command, { hidden: 128 });
     withTraining(command, {
-      hidden: 128,
       batch: 64,
       epochs: 5,
       schedule: 'cosine',

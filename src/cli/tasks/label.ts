@@ -9,10 +9,11 @@ import { SequenceLabeller } from '../../models/sequence-labeller.js';
 import { measuredClasses, tableText } from '../classes.js';
 import { backendFrom, required } from '../command.js';
 import { sourceOf, textsToPredict } from '../data.js';
-import { networkOf, stepsOf, type TrainingFlags, trainTask, whole, withTraining } from '../training.js';
+import { networkOf, type RecurrentFlags, withRecurrent } from '../recurrent.js';
+import { stepsOf, type TrainingFlags, trainTask, whole, withTraining } from '../training.js';
 import type { EvaluateFlags, PredictFlags, Prediction, Task } from './task.js';
 
-interface Flags extends TrainingFlags {
+interface Flags extends TrainingFlags, RecurrentFlags {
   data?: string;
   validationData?: string;
   testData?: string;
@@ -113,8 +114,8 @@ export const labelTask: Task = {
       .option('--max-length <n>', 'tokens of a sequence at most', whole, 512)
       .option('--embedding <n>', 'elements of a token’s vector (default: as --hidden)', whole)
       .option('--no-bidirectional', 'read sequences from their beginning only');
+    withRecurrent(command, { hidden: 128 });
     withTraining(command, {
-      hidden: 128,
       batch: 32,
       epochs: 5,
       schedule: 'cosine',

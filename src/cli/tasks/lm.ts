@@ -9,10 +9,11 @@ import type { Units, Vocabulary } from '../../data/vocabulary.js';
 import { LanguageModel } from '../../models/language-model.js';
 import { OptionError } from '../../program/options.js';
 import { backendFrom, numberOption, required, several } from '../command.js';
-import { networkOf, share, type TrainingFlags, trainTask, whole, wholeFrom0, withTraining } from '../training.js';
+import { networkOf, type RecurrentFlags, withRecurrent } from '../recurrent.js';
+import { share, type TrainingFlags, trainTask, whole, wholeFrom0, withTraining } from '../training.js';
 import type { EvaluateFlags, Measured, Prediction, Task } from './task.js';
 
-interface Flags extends TrainingFlags {
+interface Flags extends TrainingFlags, RecurrentFlags {
   text?: string[];
   validationText?: string[];
   testText?: string[];
@@ -193,8 +194,8 @@ export const languageModelTask: Task = {
       .option('--window <n>', 'time steps through which gradients flow, k2', whole, 64)
       .option('--step <n>', 'time steps from one window to the next, k1 (default: as --window)', whole)
       .option('--sample <n>', 'tokens of text to print at the end', wholeFrom0, 300);
+    withRecurrent(command, { hidden: 128 });
     withTraining(command, {
-      hidden: 128,
       batch: 32,
       steps: 1000,
       schedule: 'constant',
