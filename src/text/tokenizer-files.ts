@@ -1,7 +1,8 @@
 /** Reading the files that describe a tokenizer, and the vocabulary in them. */
 import { MAX_TOKENS } from '../data/pair-counts.js';
 import { FileError, FormatError } from '../formats/errors.js';
-import { join, readFile } from '../host/node.js';
+import { readJsonObject } from '../formats/json.js';
+import { access, join, readFile } from '../host/node.js';
 import { type JsonObject, type Role, roles, type SpecialTokens, tokenizerJson } from './tokenizer-json.js';
 import { CONTINUATION } from './word-piece.js';
 
@@ -19,27 +20,16 @@ const isObject = (value: unknown): value is JsonObject =>
 
 const flag = (value: unknown): boolean | undefined => (typeof value === 'boolean' ? value : undefined);
 
-/** A text file; undefined where there is none. @throws FileError */
-async function textIfThere(path: string): Promise<string | undefined> {
-  return readFile(path, 'utf8').catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code === 'ENOENT') return undefined;
+const exists = (path: string): Promise<boolean> =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
+
+const readText = (path: string): Promise<string> =>
+  readFile(path, 'utf8').catch((cause) => {
     throw new FileError('read', path, cause);
   });
-}
-
-/** A file with a JSON object; undefined where there is none. @throws FileError, FormatError */
-async function objectIfThere(path: string): Promise<JsonObject | undefined> {
-  const text = await textIfThere(path);
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError(path, undefined, 'JSON', `text that is not (${(cause as Error).message})`, { cause });
-  }
-  if (isObject(value)) return value;
-  throw new FormatError(path, undefined, 'an object', JSON.stringify(value).slice(0, 60));
-}
 
 /** The pieces of a vocab.txt: one in each line. @throws FormatError */
 function piecesOfLines(text: string, file: string): string[] {
@@ -67,15 +57,18 @@ export function specialTokensOf(config: JsonObject): SpecialTokens {
 
 /** @throws FileError, or FormatError if the folder holds no tokenizer */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const config = (await objectIfThere(join(folder, 'tokenizer_config.json'))) ?? {};
+  const settings = join(folder, 'tokenizer_config.json');
+  const config = (await exists(settings)) ? await readJsonObject(settings) : {};
   const path = join(folder, 'tokenizer.json');
-  const json = await objectIfThere(path);
-  if (json !== undefined) return { json, config, file: path };
+  if (await exists(path)) return { json: await readJsonObject(path), config, file: path };
   const file = join(folder, 'vocab.txt');
-  const text = await textIfThere(file);
-  if (text === undefined) throw new FormatError(folder, undefined, 'tokenizer.json or vocab.txt', 'neither');
+  if (!(await exists(file))) throw new FormatError(folder, undefined, 'tokenizer.json or vocab.txt', 'neither');
   const normalisation = { lowercase: flag(config.do_lower_case), stripAccents: flag(config.strip_accents) };
-  return { json: tokenizerJson(piecesOfLines(text, file), specialTokensOf(config), normalisation), config, file };
+  return {
+    json: tokenizerJson(piecesOfLines(await readText(file), file), specialTokensOf(config), normalisation),
+    config,
+    file,
+  };
 }
 
 /** The pieces of a tokenizer.json in the order of their tokens. @throws FormatError for anything but WordPieces numbered from 0 */

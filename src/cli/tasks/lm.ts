@@ -1,22 +1,20 @@
 /** `seqgrad train lm`: a language model on anyone's text. */
 import { type Command, Option } from 'commander';
 import { DataError } from '../../data/errors.js';
-import { type Parts, splitPoints } from '../../data/split.js';
+import type { Parts } from '../../data/split.js';
 import { windowsPerPass } from '../../data/streams.js';
 import { loadText } from '../../data/text.js';
 import { learnVocabulary } from '../../data/vocabularies.js';
 import type { Units, Vocabulary } from '../../data/vocabulary.js';
 import { LanguageModel } from '../../models/language-model.js';
 import { OptionError } from '../../program/options.js';
-import { backendFrom, numberOption, required, several } from '../command.js';
+import { backendFrom, numberOption, required } from '../command.js';
 import { networkOf, type RecurrentFlags, withRecurrent } from '../recurrent.js';
+import { heldText, readTextParts, type TextFlags, withTextFiles } from '../text-parts.js';
 import { share, type TrainingFlags, trainTask, whole, wholeFrom0, withTraining } from '../training.js';
 import type { EvaluateFlags, Measured, Prediction, Task } from './task.js';
 
-interface Flags extends TrainingFlags, RecurrentFlags {
-  text?: string[];
-  validationText?: string[];
-  testText?: string[];
+interface Flags extends TrainingFlags, RecurrentFlags, TextFlags {
   units: Units;
   vocabulary?: number;
   minCount?: number;
@@ -59,39 +57,13 @@ interface Loaded {
   readonly characters: number;
 }
 
-/** Text in parts, by share or from files of their own. */
-async function partsOf(text: string, flags: Flags): Promise<Parts<string>> {
-  const given = async (paths: string[] | undefined): Promise<string | undefined> =>
-    paths === undefined ? undefined : (await loadText(paths)).text;
-  const [validation, test] = [await given(flags.validationText), await given(flags.testText)];
-  const fractions = {
-    validation: validation === undefined ? flags.validation : 0,
-    test: test === undefined ? flags.test : 0,
-  };
-  const [validationStart = 0, testStart = 0] = splitPoints(text.length, fractions).map((at) =>
-    cutAt(text, at, flags.units),
-  );
-  return {
-    train: text.slice(0, validationStart),
-    validation: validation ?? text.slice(validationStart, testStart),
-    test: test ?? text.slice(testStart),
-  };
-}
-
-/** The first position from `at` on that no character, or no word, goes across. */
-function cutAt(text: string, at: number, units: Units): number {
-  if (units === 'characters') return at + Number(/^[\udc00-\udfff]/.test(text.slice(at, at + 1)));
-  const space = text.slice(at).search(/\s/);
-  return space < 0 ? text.length : at + space;
-}
-
 /**
  * Text and its vocabulary. All characters of the text are known; words and byte pairs are learnt from the training part only, as others can be
  * spelt (byte pairs) or are unknown (words).
  */
 async function load(flags: Flags): Promise<Loaded> {
-  const { text, files } = await loadText(required(flags.text, '--text <path>'));
-  const { train, validation, test } = await partsOf(text, flags);
+  const { parts, files } = await readTextParts(flags, { withinWords: flags.units === 'characters' });
+  const { train, validation, test } = parts;
   const { units, vocabulary: size, minCount } = flags;
   const learnt = units === 'characters' ? [train, validation, test] : [train];
   const vocabulary = learnVocabulary(learnt, { units, size, minCount });
@@ -102,7 +74,7 @@ async function load(flags: Flags): Promise<Loaded> {
       validation: vocabulary.encode(validation),
       test: vocabulary.encode(test),
     },
-    files: files.length,
+    files,
     characters: train.length + validation.length + test.length,
   };
 }
@@ -170,10 +142,7 @@ export const languageModelTask: Task = {
   modelTypes: ['language_model', 'lstm_language_model'],
 
   define(command: Command): void {
-    command
-      .option('--text <path>', 'required: a text file, or a folder of them; may be given several times', several)
-      .option('--validation-text <path>', 'the same for validation, instead of a share of --text', several)
-      .option('--test-text <path>', 'the same for the test, instead of a share of --text', several)
+    withTextFiles(command)
       .addOption(
         new Option('--units <kind>', 'what text is cut into')
           .choices(['characters', 'words', 'bpe'])
@@ -201,7 +170,7 @@ export const languageModelTask: Task = {
       schedule: 'constant',
       validation: 0.1,
       test: 0,
-      held: { validation: 'of the text, before the test part, that is', test: 'of the text, at its end, that is' },
+      held: heldText,
     }).action(train);
   },
 
