@@ -3,8 +3,8 @@ import { writeNpy } from '../../src/formats/npy.js';
 
 /** numpy.save of numpy.array([[1, 2, 3], [4, 5.5, -6]], '<f4'), NumPy 1.24. */
 const saved =
-  'k05VTVBZAQB2AHsnZGVzY3InOiAnPGY0JywgJ2ZvcnRyYW5fb3JkZXInOiBGYWxzZSwgJ3NoYXBlJzogKDIsIDMpLCB9ICAgICAgICAgICAgICAgICAgICAg' +
-  'ICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAIA/AAAAQAAAQEAAAIBAAACwQAAAwMA=';
+  'k05VTVBZAQB2AHsnZGVzY3InOiAnPGY0JywgJ2ZvcnRyYW5fb3JkZXInOiBGYWxzZSwgJ3NoYXBlJzogKDIsIDMpLCB9ICAgICAgICAgICAgIC' +
+  'AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgIAoAAIA/AAAAQAAAQEAAAIBAAACwQAAAwMA=';
 
 async function* rowsOf(...rows: readonly number[][]): AsyncGenerator<Float32Array> {
   for (const row of rows) yield Float32Array.from(row);
