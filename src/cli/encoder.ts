@@ -1,8 +1,12 @@
 /** The options that describe an encoder, and how one that has been trained is tuned. */
+import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { readJsonObject } from '../formats/json.js';
+import { bertFromJson } from '../models/bert-json.js';
 import { type BertPreset, bertPresets } from '../nn/bert-config.js';
 import { encoderGroups } from '../optim/encoder-groups.js';
 import type { ParameterGroup } from '../optim/groups.js';
+import { WordPieceTokenizer } from '../text/tokenizer.js';
 import type { Model } from '../train/model.js';
 import { numberOption } from './command.js';
 import { refuseGiven } from './given.js';
@@ -87,6 +91,16 @@ export const ratesOf = ({ dropout, attentionDropout }: EncoderFlags) => ({ dropo
 /** Refuses sizes beside a folder that has them. @throws OptionError */
 export function checkSource(command: Command, { from }: EncoderFlags): void {
   if (from !== undefined) refuseGiven(command, SIZES, 'without --from, as the folder settles that');
+}
+
+/** What a folder settles before the model is loaded: undefined where there is none. @throws FileError, FormatError */
+export async function initialFrom(
+  from: string | undefined,
+): Promise<{ readonly tokenizer: WordPieceTokenizer; readonly maxPositions: number } | undefined> {
+  if (from === undefined) return undefined;
+  const file = join(from, 'config.json');
+  const { maxPositions } = bertFromJson(await readJsonObject(file), file);
+  return { tokenizer: await WordPieceTokenizer.load(from), maxPositions };
 }
 
 /** The parameter groups of the flags. @throws OptionError */

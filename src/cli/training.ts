@@ -1,6 +1,7 @@
 /** What the training of every task shares: options, notes before the first step, progress, metrics at the end. */
 import { type Command, Option } from 'commander';
 import { OutOfMemoryError } from '../backends/executor.js';
+import type { CheckpointReport } from '../models/bert-checkpoint.js';
 import { prepareModelFolder } from '../models/folder.js';
 import type { ParameterGroup } from '../optim/groups.js';
 import { learningRates, type ScheduleKind } from '../optim/schedule.js';
@@ -36,6 +37,7 @@ export interface TrainingDefaults {
   readonly steps?: number;
   readonly epochs?: number;
   readonly schedule: ScheduleKind;
+  readonly warmup?: number;
   /** What the help says of the learning rate where there is no one default. */
   readonly lr?: number | string;
   readonly validation: number;
@@ -75,6 +77,7 @@ export function withTraining(command: Command, defaults: TrainingDefaults): Comm
       '--warmup <n>',
       'steps, or below 1 the share of all steps, in which the learning rate grows to its highest',
       numberOption({ from: 0 }),
+      defaults.warmup,
     )
     .option('--weight-decay <d>', 'decoupled weight decay of AdamW', numberOption({ from: 0 }), 0.01)
     .option('--clip <norm>', 'largest gradient norm; Infinity for none', positive({ infinite: true }), 1)
@@ -99,6 +102,10 @@ export function withTraining(command: Command, defaults: TrainingDefaults): Comm
 /** A model that can be saved. */
 type Saved = Model & { save(folder: string): Promise<void> };
 
+export interface Origin extends CheckpointReport {
+  readonly from: string;
+}
+
 export interface TaskTraining<M extends Saved> {
   /** What a step's labels are: `characters`, `examples`. */
   readonly unit: string;
@@ -109,6 +116,8 @@ export interface TaskTraining<M extends Saved> {
   /** Where none is given. */
   learningRate?(model: M): number;
   groups?(model: M): readonly ParameterGroup[];
+  /** Where a model comes from that is not fresh, what that lacked and what was left unused. */
+  about?(model: M): Origin | undefined;
   /** The largest batch, whose memory is planned first. */
   readonly shape: BatchShape;
   readonly steps: number;
@@ -154,6 +163,8 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
   const { name, isa, threads, numerics, reason } = backend;
   report.note('backend', { name, isa, threads, numerics, reason }, `backend: ${nameOf(backend)} (${reason})`);
   report.note('data', task.data.values, task.data.text);
+  const origin = task.about?.(model);
+  if (origin !== undefined) report.note('from', { ...origin }, originText(origin));
   const memory = await planMemory(trainer, task.shape);
   const { count } = model.network.parameters;
   const planning = trainer.planningMilliseconds;
@@ -176,6 +187,12 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
   });
   if (isComplete) await conclude(report, flags, model, trainer.step, task);
 }
+
+/** `from my-bert; fresh: classifier.weight, classifier.bias; unused: cls.predictions.bias` */
+const originText = ({ from, fresh, unused }: Origin): string => {
+  const named = Object.entries({ fresh, unused }).filter(([, names]) => names.length > 0);
+  return [`from ${from}`, ...named.map(([what, names]) => `${what}: ${names.join(', ')}`)].join('\n  ');
+};
 
 /** Metrics on what was held out. */
 async function conclude<M extends Saved>(

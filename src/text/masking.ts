@@ -3,6 +3,7 @@
  * some behind another token, the rest as they are.
  */
 
+import { rung } from '../data/batching.js';
 import { encoderBatch, type MaskedBatch } from '../data/encoder-batch.js';
 import { IGNORED } from '../data/ignored.js';
 import { randomNumbers, shuffled } from '../data/shuffle.js';
@@ -109,6 +110,16 @@ export class Masking {
       at += its.labels.length;
     }
     return { ...batch, positions, labels };
+  }
+
+  /** The shape of the largest batch of some sequences. */
+  largest(
+    sequences: readonly Encoding[],
+    { rows, longest }: { rows: number; longest: number },
+  ): { time: number; positions: number } {
+    const most = sequences.reduce((length, { tokens }) => Math.max(length, tokens.length), 1);
+    const time = Math.max(most, Math.min(rung(most), longest));
+    return { time, positions: rows * this.#wanted(time - SPECIAL) };
   }
 
   /** Tokens to be guessed of so many. */

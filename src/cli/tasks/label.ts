@@ -57,6 +57,12 @@ async function train(flags: Flags): Promise<void> {
   });
 }
 
+/** Tokens below each other with their labels; null for those that the model did not read. */
+export const labelledTokens = (tokens: readonly string[], labels: readonly (string | undefined)[]): Prediction => ({
+  json: { tokens, labels: labels.map((label) => label ?? null) },
+  text: `${tableText(tokens.map((token, t) => [token, labels[t] ?? '–']))}\n`,
+});
+
 export const labelTask: Task = {
   name: 'label',
   summary: 'a labeller: one label for each token of a sequence',
@@ -92,11 +98,7 @@ export const labelTask: Task = {
     const sequences = texts.map((text) => text.split(/\s+/).filter((token) => token !== ''));
     const model = await SequenceLabeller.load(folder, { backend: await backendFrom(flags) });
     for (const [index, labels] of (await model.predict(sequences)).entries()) {
-      const tokens = sequences[index] as string[];
-      yield {
-        json: { tokens, labels },
-        text: `${tableText(tokens.map((token, t) => [token, labels[t] as string]))}\n`,
-      };
+      yield labelledTokens(sequences[index] as string[], labels);
     }
   },
 };
