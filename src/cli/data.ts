@@ -45,6 +45,7 @@ export const tableOptions = ({ delimiter, header }: TableFlags): TableOptions =>
 export const textOptions = (flags: TableFlags): LabelledTextOptions => ({
   ...tableOptions(flags),
   textColumn: flags.textColumn,
+  pairColumn: flags.pairColumn,
   labelColumn: flags.labelColumn,
   missing: flags.missing as LabelledTextOptions['missing'],
 });

@@ -19,6 +19,11 @@ export interface RecurrentFlags {
   peepholes?: true;
 }
 
+/** What other networks have no use for. */
+export const RECURRENT_ONLY = [
+  ...['variationalDropout', 'recurrentDropout', 'forgetBias', 'projection', 'layerNorm', 'peepholes'],
+];
+
 /** Adds them, and `--model` with other kinds beside those of recurrent networks. */
 export function withRecurrent(
   command: Command,
