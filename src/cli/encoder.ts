@@ -1,16 +1,23 @@
 /** The options that describe an encoder, and how one that has been trained is tuned. */
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import { rung } from '../data/batching.js';
 import { readJsonObject } from '../formats/json.js';
+import type { AnyBert } from '../models/any-bert.js';
 import { bertFromJson } from '../models/bert-json.js';
 import { type BertPreset, bertPresets } from '../nn/bert-config.js';
 import { encoderGroups } from '../optim/encoder-groups.js';
 import type { ParameterGroup } from '../optim/groups.js';
 import { WordPieceTokenizer } from '../text/tokenizer.js';
-import type { Model } from '../train/model.js';
+import type { Model, Weights } from '../train/model.js';
 import { numberOption } from './command.js';
 import { refuseGiven } from './given.js';
-import { share, whole } from './training.js';
+import { type Origin, share, whole } from './training.js';
+
+interface ReadingFlags {
+  vocabulary?: number;
+  maxLength?: number;
+}
 
 export interface EncoderFlags {
   from?: string;
@@ -93,25 +100,62 @@ export function checkSource(command: Command, { from }: EncoderFlags): void {
   if (from !== undefined) refuseGiven(command, SIZES, 'without --from, as the folder settles that');
 }
 
-/** What a folder settles before the model is loaded: undefined where there is none. @throws FileError, FormatError */
-export async function initialFrom(
-  from: string | undefined,
-): Promise<{ readonly tokenizer: WordPieceTokenizer; readonly maxPositions: number } | undefined> {
-  if (from === undefined) return undefined;
-  const file = join(from, 'config.json');
-  const { maxPositions } = bertFromJson(await readJsonObject(file), file);
-  return { tokenizer: await WordPieceTokenizer.load(from), maxPositions };
+/** How texts are read, settled before there is a model. */
+export interface Reading {
+  readonly tokenizer: WordPieceTokenizer;
+  /** Tokens of a text at most. */
+  readonly maxLength: number;
+  /** T at most. */
+  readonly maxPositions: number;
 }
 
-/** The parameter groups of the flags. @throws OptionError */
-export const groupsOf = (model: Model, { freeze, layerDecay }: EncoderFlags): ParameterGroup[] =>
-  encoderGroups(
-    model.network.parameters.arena.variables.map(({ name }) => name),
-    { freeze, layerDecay },
-  );
+/** Tokens of a text where nobody says. */
+export const LENGTH = 128;
+/** Tokens of a new vocabulary where nobody says. */
+export const VOCABULARY = 8192;
 
-/** Rates go down with the width: 3e-4 at a width of 128, 5e-5 at 768, as Turc et al. and Devlin et al. chose theirs. */
-export const tuningRate = (hiddenSize: number): number => (5e-5 * 768) / hiddenSize;
+/**
+ * The tokenizer of the folder that training starts from, else one learnt from the texts.
+ * @throws FileError, FormatError, DataError, OptionError
+ */
+export async function readingOf(
+  { from, vocabulary: size = VOCABULARY, maxLength = LENGTH, cased }: EncoderFlags & ReadingFlags,
+  texts: Iterable<string>,
+): Promise<Reading> {
+  if (from === undefined) {
+    const tokenizer = await WordPieceTokenizer.learn(texts, { size, lowercase: cased !== true });
+    return { tokenizer, maxLength, maxPositions: maxLength };
+  }
+  const file = join(from, 'config.json');
+  const { maxPositions } = bertFromJson(await readJsonObject(file), file);
+  const tokenizer = await WordPieceTokenizer.load(from);
+  return { tokenizer, maxLength: Math.min(maxLength, maxPositions), maxPositions };
+}
 
-/** For a fresh model: 1e-3 at a width of 128. */
-export const freshRate = (hiddenSize: number): number => 0.128 / hiddenSize;
+/** The length of the longest row of a batch of texts of these lengths. */
+export const longestRow = (lengths: readonly number[], { maxLength, maxPositions }: Reading): number => {
+  const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
+  return Math.min(rung(Math.min(longest, maxLength)), maxPositions);
+};
+
+/** What a trained or fresh BERT can be asked. */
+type Tunable = Model & Pick<AnyBert<Weights>, 'config' | 'checkpoint'>;
+
+/** What training an encoder has of its own: rates that go down with the width, groups, where the model comes from. */
+export const tuningOf = <M extends Tunable>(flags: EncoderFlags) => ({
+  learningRate: ({ config }: M): number => (flags.from === undefined ? FRESH_RATE : TUNING_RATE) / config.hiddenSize,
+  /** @throws OptionError */
+  groups: (model: M): ParameterGroup[] => {
+    const names = model.network.parameters.arena.variables.map(({ name }) => name);
+    return encoderGroups(names, { freeze: flags.freeze, layerDecay: flags.layerDecay });
+  },
+  about: ({ checkpoint }: M): Origin | undefined =>
+    flags.from === undefined ? undefined : { from: flags.from, ...checkpoint },
+});
+
+/** Times 1 / C: 5e-5 at a width of 768 and 3e-4 at 128, as Devlin et al. and Turc et al. chose theirs. */
+const TUNING_RATE = 5e-5 * 768;
+/** Times 1 / C: 1e-3 at a width of 128. */
+const FRESH_RATE = 1e-3 * 128;
+/** The same for the help. */
+export const RATES = '0.128 / C, with --from 0.0384 / C, where C is the model width';

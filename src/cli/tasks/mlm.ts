@@ -15,12 +15,13 @@ import { textsToPredict } from '../data.js';
 import {
   checkSource,
   type EncoderFlags,
-  freshRate,
-  groupsOf,
-  initialFrom,
+  LENGTH,
+  RATES,
   ratesOf,
+  readingOf,
   sizesOf,
-  tuningRate,
+  tuningOf,
+  VOCABULARY,
   withEncoder,
 } from '../encoder.js';
 import { heldText, readTextParts, type TextFlags, withTextFiles } from '../text-parts.js';
@@ -28,15 +29,12 @@ import { type TrainingFlags, trainTask, whole, withTraining } from '../training.
 import type { EvaluateFlags, Measured, PredictFlags, Prediction, Task } from './task.js';
 
 interface Flags extends TrainingFlags, EncoderFlags, TextFlags {
-  vocabulary: number;
-  maxLength: number;
+  vocabulary?: number;
+  maxLength?: number;
   maskRate: number;
   wholeWords?: true;
   lines?: true;
 }
-
-/** Tokens of a sequence where nobody says. */
-const LENGTH = 128;
 
 /** What sequences are cut from: the text as a whole, or each of its lines. */
 const documentsOf = (text: string, lines: boolean | undefined): string[] =>
@@ -78,11 +76,7 @@ async function train(flags: Flags, command: Command): Promise<void> {
   checkSource(command, flags);
   const { from, batch, seed, maskRate, wholeWords } = flags;
   const { parts: texts, files } = await readTextParts(flags, { withinWords: false });
-  const initial = await initialFrom(from);
-  const longest = Math.min(flags.maxLength, initial?.maxPositions ?? flags.maxLength);
-  const tokenizer =
-    initial?.tokenizer ??
-    (await WordPieceTokenizer.learn([texts.train], { size: flags.vocabulary, lowercase: flags.cased !== true }));
+  const { tokenizer, maxLength: longest, maxPositions } = await readingOf(flags, [texts.train]);
   const encode = (text: string): Encoding[] =>
     encodeDocuments(tokenizer, documentsOf(text, flags.lines), { maxLength: longest });
   const parts = { train: encode(texts.train), validation: encode(texts.validation), test: encode(texts.test) };
@@ -115,12 +109,10 @@ async function train(flags: Flags, command: Command): Promise<void> {
       if (from !== undefined) {
         return BertForMaskedLM.load(from, { tokenizer, freshHead: true, seed, backend, ...ratesOf(flags) });
       }
-      return BertForMaskedLM.create({ ...sizesOf(flags), tokenizer, maxPositions: longest, seed, backend });
+      return BertForMaskedLM.create({ ...sizesOf(flags), tokenizer, maxPositions, seed, backend });
     },
     batches: (model) => model.batches(batches()),
-    learningRate: ({ config }) => (from === undefined ? freshRate : tuningRate)(config.hiddenSize),
-    groups: (model) => groupsOf(model, flags),
-    about: (model) => (from === undefined ? undefined : { from, ...model.checkpoint }),
+    ...tuningOf(flags),
     shape: { time, batch: rows, positions },
     steps: flags.steps as number,
     measure: async (model, part, signal) =>
@@ -161,7 +153,7 @@ export const maskedTask: Task = {
   define(command: Command): void {
     withTextFiles(command)
       .option('--lines', 'each line is a sequence of its own, instead of the text as a whole')
-      .option('--vocabulary <n>', 'tokens of a new WordPiece vocabulary', whole, 8192)
+      .option('--vocabulary <n>', 'tokens of a new WordPiece vocabulary', whole, VOCABULARY)
       .option('--max-length <n>', 'tokens of a sequence', numberOption({ from: 3, whole: true }), LENGTH)
       .option(
         '--mask-rate <share>',
@@ -174,7 +166,7 @@ export const maskedTask: Task = {
     withTraining(command, {
       batch: 32,
       steps: 1000,
-      lr: '1e-3 · 128 / C; with --from 5e-5 · 768 / C',
+      lr: RATES,
       schedule: 'linear',
       warmup: 0.1,
       validation: 0.1,

@@ -1,7 +1,5 @@
 /** `seqgrad train tokens`: a BERT that labels the words of texts. */
 import type { Command } from 'commander';
-import { rung } from '../../data/batching.js';
-import type { LabelledSequence } from '../../data/labelled-sequences.js';
 import { BertForTokenClassification } from '../../models/bert-token-classification.js';
 import { WordPieceTokenizer } from '../../text/tokenizer.js';
 import { measuredClasses } from '../classes.js';
@@ -10,12 +8,14 @@ import { textsToPredict } from '../data.js';
 import {
   checkSource,
   type EncoderFlags,
-  freshRate,
-  groupsOf,
-  initialFrom,
+  LENGTH,
+  longestRow,
+  RATES,
   ratesOf,
+  readingOf,
   sizesOf,
-  tuningRate,
+  tuningOf,
+  VOCABULARY,
   withEncoder,
 } from '../encoder.js';
 import {
@@ -30,29 +30,24 @@ import { labelledTokens } from './label.js';
 import type { EvaluateFlags, PredictFlags, Prediction, Task } from './task.js';
 
 interface Flags extends TrainingFlags, EncoderFlags, SequenceFlags {
-  vocabulary: number;
-  maxLength: number;
+  vocabulary?: number;
+  maxLength?: number;
 }
-
-const wordsOf = (sequences: readonly LabelledSequence[]): string[] => sequences.map(({ tokens }) => tokens.join(' '));
 
 async function train(flags: Flags, command: Command): Promise<void> {
   checkSource(command, flags);
   const { from, batch, seed } = flags;
   const { parts, labels, data } = await readSequenceParts(flags);
-  const initial = await initialFrom(from);
-  const maxLength = Math.min(flags.maxLength, initial?.maxPositions ?? flags.maxLength);
-  const tokenizer =
-    initial?.tokenizer ??
-    (await WordPieceTokenizer.learn(wordsOf(parts.train), { size: flags.vocabulary, lowercase: flags.cased !== true }));
+  const words = parts.train.map(({ tokens }) => tokens.join(' '));
+  const reading = await readingOf(flags, words);
+  const { tokenizer, maxLength } = reading;
   const lengths = parts.train.map(({ tokens }) => tokenizer.encodeWords(tokens).tokens.length);
-  const longest = lengths.reduce((most, length) => Math.max(most, length), 1);
   const cut = lengths.filter((length) => length > maxLength).length;
   const perEpoch = Math.ceil(parts.train.length / batch);
   await trainTask(flags, {
     unit: 'words',
     data: {
-      values: { ...data.values, vocabulary: tokenizer.size, longest, cut },
+      values: { ...data.values, vocabulary: tokenizer.size, cut },
       text:
         `${data.text}; ${tokenizer.size.toLocaleString('en')} different pieces of words` +
         (cut === 0 ? '' : `\n${cut} sequences of more than ${maxLength} pieces are cut there (--max-length)`),
@@ -62,13 +57,11 @@ async function train(flags: Flags, command: Command): Promise<void> {
       if (from !== undefined) {
         return BertForTokenClassification.load(from, { ...settings, freshHead: true, ...ratesOf(flags) });
       }
-      return BertForTokenClassification.create({ ...settings, ...sizesOf(flags), maxPositions: maxLength });
+      return BertForTokenClassification.create({ ...settings, ...sizesOf(flags), maxPositions: reading.maxPositions });
     },
     batches: (model) => model.batches(parts.train, { batch, seed }),
-    learningRate: ({ config }) => (from === undefined ? freshRate : tuningRate)(config.hiddenSize),
-    groups: (model) => groupsOf(model, flags),
-    about: (model) => (from === undefined ? undefined : { from, ...model.checkpoint }),
-    shape: { time: Math.min(rung(longest), maxLength), batch: Math.min(batch, parts.train.length) },
+    ...tuningOf(flags),
+    shape: { time: longestRow(lengths, reading), batch: Math.min(batch, parts.train.length) },
     steps: stepsOf(flags, perEpoch),
     evaluateEvery: perEpoch,
     measure: async (model, part, signal) =>
@@ -86,13 +79,13 @@ export const tokensTask: Task = {
 
   define(command: Command): void {
     withSequenceFiles(command)
-      .option('--vocabulary <n>', 'tokens of a new WordPiece vocabulary', whole, 8192)
-      .option('--max-length <n>', 'tokens of a text that are read', numberOption({ from: 3, whole: true }), 128);
+      .option('--vocabulary <n>', 'tokens of a new WordPiece vocabulary', whole, VOCABULARY)
+      .option('--max-length <n>', 'tokens of a text that are read', numberOption({ from: 3, whole: true }), LENGTH);
     withEncoder(command, 'Network:', { shared: false });
     withTraining(command, {
       batch: 32,
       epochs: 3,
-      lr: '1e-3 · 128 / C; with --from 5e-5 · 768 / C',
+      lr: RATES,
       schedule: 'linear',
       warmup: 0.1,
       validation: 0.1,
