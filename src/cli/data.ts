@@ -34,12 +34,15 @@ export function withTable(command: Command, missing: readonly string[]): Command
     );
 }
 
-/** Adds the options that say where texts and labels are. */
-export const withTextColumns = (command: Command): Command =>
+/** Adds the options that say where texts are. */
+export const withTexts = (command: Command): Command =>
   command
     .option('--text-column <name>', 'column or key of the text (default: text)')
-    .option('--pair-column <name>', 'bert: column or key of a second text, where texts come in pairs')
-    .option('--label-column <name>', 'column or key of the label (default: label)');
+    .option('--pair-column <name>', 'bert: column or key of a second text, where texts come in pairs');
+
+/** The same with their labels. */
+export const withTextColumns = (command: Command): Command =>
+  withTexts(command).option('--label-column <name>', 'column or key of the label (default: label)');
 
 export const tableOptions = ({ delimiter, header }: TableFlags): TableOptions => ({ delimiter, header });
 

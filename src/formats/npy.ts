@@ -17,7 +17,7 @@ function header(rows: number, columns: number): Uint8Array {
 export async function writeNpy(
   sink: Sink,
   [rows, columns]: readonly [number, number],
-  values: AsyncIterable<Float32Array>,
+  values: AsyncIterable<Float32Array> | Iterable<Float32Array>,
 ): Promise<void> {
   await sink(header(rows, columns));
   for await (const row of values) {
