@@ -19,8 +19,7 @@ interface ReadingFlags {
   maxLength?: number;
 }
 
-export interface EncoderFlags {
-  from?: string;
+export interface TransformerFlags {
   preset?: BertPreset;
   hidden?: number;
   layers?: number;
@@ -28,6 +27,10 @@ export interface EncoderFlags {
   feedForward?: number;
   dropout?: number;
   attentionDropout?: number;
+}
+
+export interface EncoderFlags extends TransformerFlags {
+  from?: string;
   cased?: true;
   freeze?: string;
   layerDecay?: number;
@@ -37,16 +40,8 @@ export interface EncoderFlags {
 const SIZES = ['preset', 'hidden', 'layers', 'heads', 'feedForward', 'vocabulary', 'cased'];
 
 /** What recurrent networks have no use for. */
-export const ENCODER_ONLY = [
-  'from',
-  'preset',
-  'heads',
-  'feedForward',
-  'attentionDropout',
-  'cased',
-  'freeze',
-  'layerDecay',
-];
+export const TRANSFORMER_ONLY = ['preset', 'heads', 'feedForward', 'attentionDropout'];
+export const ENCODER_ONLY = [...TRANSFORMER_ONLY, 'from', 'cased', 'freeze', 'layerDecay'];
 
 const addedSizes = (command: Command): Command =>
   command
@@ -83,7 +78,7 @@ export function withEncoder(command: Command, title: string, { shared }: { reado
 }
 
 /** The sizes that were asked for. @param given flags without those left to defaults */
-export const sizesOf = (given: EncoderFlags) => ({
+export const sizesOf = (given: TransformerFlags) => ({
   preset: given.preset ?? 'tiny',
   hiddenSize: given.hidden,
   layers: given.layers,
@@ -93,7 +88,7 @@ export const sizesOf = (given: EncoderFlags) => ({
 });
 
 /** The dropout rates that were asked for. */
-export const ratesOf = ({ dropout, attentionDropout }: EncoderFlags) => ({ dropout, attentionDropout });
+export const ratesOf = ({ dropout, attentionDropout }: TransformerFlags) => ({ dropout, attentionDropout });
 
 /** Refuses sizes beside a folder that has them. @throws OptionError */
 export function checkSource(command: Command, { from }: EncoderFlags): void {
@@ -156,6 +151,6 @@ export const tuningOf = <M extends Tunable>(flags: EncoderFlags) => ({
 /** Times 1 / C: 5e-5 at a width of 768 and 3e-4 at 128, as Devlin et al. and Turc et al. chose theirs. */
 const TUNING_RATE = 5e-5 * 768;
 /** Times 1 / C: 1e-3 at a width of 128. */
-const FRESH_RATE = 1e-3 * 128;
+export const FRESH_RATE = 1e-3 * 128;
 /** The same for the help. */
 export const RATES = '0.128 / C, with --from 0.0384 / C, where C is the model width';

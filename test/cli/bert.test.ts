@@ -236,6 +236,20 @@ test.serial('vectors: lines of JSON, or an array for NumPy', async (t) => {
   t.deepEqual([...new Float32Array(bytes.buffer.slice(bytes.length - 64))], vector.map(Math.fround));
 });
 
+test.serial('a causal transformer writes text', async (t) => {
+  const out = join(folder, 'writer');
+  const args = ['train', 'lm', '--model', 'transformer', '--text', textFile, '--window', '16', '--sample', '5'];
+  const all = await lines(t, [...args, ...sizes, ...brief, '--steps', '10', '--out', out]);
+  const { validation, sample } = all.at(-1) as { validation: Metrics; sample: string };
+  t.deepEqual(Object.keys(validation), ['loss', 'perplexity', 'characters']);
+  t.is(sample.length, 5);
+  const [evaluation] = await lines(t, ['evaluate', '--model', out, '--text', textFile]);
+  t.true((evaluation as { test: Metrics }).test.loss! < 2.9, 'of 21 characters, 3.04 nats at random');
+  const { code, stdout } = await run(['generate', '--model', out, '--prompt', 'the', '--length', '4']);
+  t.is(code, 0);
+  t.regex(stdout, /^the.{4}\n$/s);
+});
+
 const out = ['--out', join(folder, 'refused')];
 
 /** A copy of the pretrained folder, with some files replaced or, where undefined, left out. */
@@ -310,6 +324,16 @@ const refusals: readonly (readonly [title: string, args: readonly string[], mess
     'an option of BERT for an LSTM',
     ['train', 'classify', '--data', labelled, '--freeze', '0', ...out],
     /Expected --freeze only with --model bert/,
+  ],
+  [
+    'heads for an LSTM',
+    ['train', 'lm', '--text', textFile, '--heads', '2', ...out],
+    /Expected --heads only with --model transformer/,
+  ],
+  [
+    'tied weights for a transformer',
+    ['train', 'lm', '--model', 'transformer', '--text', textFile, '--tie-weights', ...out],
+    /Expected --tie-weights only with --model rnn, lstm or gru/,
   ],
   [
     'a text column that there is not',

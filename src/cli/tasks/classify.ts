@@ -59,6 +59,9 @@ const BERT_DEFAULTS = {
   ...{ hidden: undefined, layers: undefined, dropout: undefined },
 };
 
+const BERT_HELP =
+  '--batch 32, --epochs 3, --schedule linear, --warmup 0.1; --hidden, --layers and --dropout as in the preset';
+
 /** The flags with the defaults of the network that was asked for. @throws OptionError for options of the other one */
 function settled(flags: OurFlags | BertFlags, command: Command): OurFlags | BertFlags {
   if (flags.model !== 'bert') {
@@ -152,10 +155,7 @@ export const classifyTask: Task = {
       );
     withRecurrent(command, { hidden: 128, others: ['bert'] });
     withEncoder(command, 'With --model bert:', { shared: true });
-    command.addHelpText(
-      'after',
-      '\nDefaults with --model bert: --batch 32, --epochs 3, --schedule linear, --warmup 0.1; --hidden, --layers and --dropout as in the preset.',
-    );
+    command.addHelpText('after', `\nDefaults with --model bert: ${BERT_HELP}.`);
     withTraining(command, {
       lr: `2e-3; bert: ${RATES}`,
       batch: 64,

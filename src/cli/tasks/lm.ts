@@ -6,28 +6,32 @@ import { windowsPerPass } from '../../data/streams.js';
 import { loadText } from '../../data/text.js';
 import { learnVocabulary } from '../../data/vocabularies.js';
 import type { Units, Vocabulary } from '../../data/vocabulary.js';
-import { LanguageModel } from '../../models/language-model.js';
+import { TransformerLanguageModel } from '../../models/transformer-language-model.js';
 import { OptionError } from '../../program/options.js';
-import { backendFrom, numberOption, required } from '../command.js';
-import { networkOf, type RecurrentFlags, withRecurrent } from '../recurrent.js';
+import { numberOption, required } from '../command.js';
+import { withTransformer } from '../encoder.js';
+import { withRecurrent } from '../recurrent.js';
 import { heldText, readTextParts, type TextFlags, withTextFiles } from '../text-parts.js';
-import { share, type TrainingFlags, trainTask, whole, wholeFrom0, withTraining } from '../training.js';
+import { share, trainTask, whole, wholeFrom0, withTraining } from '../training.js';
+import {
+  DECODER_HELP,
+  type DecoderFlags,
+  loadWriter,
+  type OurFlags,
+  settled,
+  type TextWriter,
+  trainingOf,
+} from './language-models.js';
 import type { EvaluateFlags, Measured, Prediction, Task } from './task.js';
 
-interface Flags extends TrainingFlags, RecurrentFlags, TextFlags {
-  units: Units;
-  vocabulary?: number;
-  minCount?: number;
-  embedding?: number;
-  documentEnd?: string;
-  tieWeights?: true;
-  labelSmoothing?: number;
-  ar?: number;
-  tar?: number;
-  window: number;
-  step?: number;
-  sample: number;
-}
+type Flags = (OurFlags | DecoderFlags) &
+  TextFlags & {
+    units: Units;
+    vocabulary?: number;
+    minCount?: number;
+    step?: number;
+    sample: number;
+  };
 
 /** What one token is called, and several. */
 const UNITS: Readonly<Record<Units, readonly [one: string, several: string]>> = {
@@ -90,17 +94,18 @@ function measured(
   };
 }
 
-async function train(flags: Flags): Promise<void> {
+async function train(given: Flags, command: Command): Promise<void> {
+  const flags = settled(given, command);
   const { vocabulary, parts, files, characters } = await load(flags);
   const { train, validation, test } = parts;
-  const { hidden, projection, tieWeights, batch, window, step = window } = flags;
-  const { embedding = (tieWeights ? projection : undefined) ?? hidden } = flags;
+  const { batch, window, step = window } = flags;
   const separate = Number(flags.validationText !== undefined) + Number(flags.testText !== undefined);
   checkLength(train, separate === 2 ? 0 : validation.length + test.length, flags);
   const [, units] = UNITS[flags.units];
   const tokens = train.length + validation.length + test.length;
   const number = (value: number): string => value.toLocaleString('en');
-  await trainTask(flags, {
+  await trainTask<TextWriter>(flags, {
+    ...trainingOf(flags, vocabulary),
     unit: units,
     data: {
       values: { files, characters, tokens, vocabulary: vocabulary.size },
@@ -108,18 +113,6 @@ async function train(flags: Flags): Promise<void> {
         `text: ${number(characters)} characters of ${files} file${files === 1 ? '' : 's'}` +
         `${flags.units === 'characters' ? `, ${vocabulary.size} different ones` : ` as ${number(tokens)} ${units}, ${number(vocabulary.size)} different ones`}`,
     },
-    createModel: async () =>
-      LanguageModel.create({
-        vocabulary,
-        ...networkOf(flags),
-        embeddingSize: embedding,
-        documentEnd: flags.documentEnd,
-        tiedWeights: flags.tieWeights,
-        labelSmoothing: flags.labelSmoothing,
-        activationRegularisation: flags.ar,
-        temporalActivationRegularisation: flags.tar,
-        backend: await backendFrom(flags),
-      }),
     batches: (model) => model.batches(train, { batch, window, step }),
     shape: { time: window, batch },
     steps: flags.steps as number,
@@ -139,7 +132,7 @@ async function train(flags: Flags): Promise<void> {
 export const languageModelTask: Task = {
   name: 'lm',
   summary: 'a language model on text',
-  modelTypes: ['language_model', 'lstm_language_model'],
+  modelTypes: ['language_model', 'lstm_language_model', 'transformer_language_model'],
 
   define(command: Command): void {
     withTextFiles(command)
@@ -160,11 +153,14 @@ export const languageModelTask: Task = {
       .option('--label-smoothing <e>', 'share of the training loss that is of all labels alike', share)
       .option('--ar <a>', 'activation regularisation', numberOption({ from: 0 }))
       .option('--tar <b>', 'temporal activation regularisation', numberOption({ from: 0 }))
-      .option('--window <n>', 'time steps through which gradients flow, k2', whole, 64)
+      .option('--window <n>', 'time steps through which gradients flow, k2; of a transformer its context', whole, 64)
       .option('--step <n>', 'time steps from one window to the next, k1 (default: as --window)', whole)
       .option('--sample <n>', 'tokens of text to print at the end', wholeFrom0, 300);
-    withRecurrent(command, { hidden: 128 });
+    withRecurrent(command, { hidden: 128, others: ['transformer'] });
+    withTransformer(command, 'With --model transformer:', { shared: true });
+    command.addHelpText('after', `\nDefaults with --model transformer: ${DECODER_HELP}.`);
     withTraining(command, {
+      lr: '2e-3; transformer: 0.128 / C, where C is the model width',
       batch: 32,
       steps: 1000,
       schedule: 'constant',
@@ -176,8 +172,9 @@ export const languageModelTask: Task = {
 
   async evaluate(folder: string, flags: EvaluateFlags) {
     const { text } = await loadText(required(flags.text, '--text <path>'));
-    const model = await LanguageModel.load(folder, { backend: await backendFrom(flags) });
-    const { batch = 32, window = 64 } = flags;
+    const model = await loadWriter(folder, flags);
+    const { batch = 32 } = flags;
+    const { window = model instanceof TransformerLanguageModel ? model.settings.context : 64 } = flags;
     return measured(await model.evaluate(text, { batch, window }), model.vocabulary);
   },
 
