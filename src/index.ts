@@ -24,7 +24,7 @@ export { plan } from './graph/plan.js';
 export type { Tensor } from './graph/tensor.js';
 export { type ClassificationMetrics, classificationMetrics, confusionMatrix } from './metrics/classification.js';
 export { mae, mase, naivePosition, rmse } from './metrics/forecast.js';
-export { perplexity } from './metrics/language.js';
+export { perplexity, type UnigramBaseline, unigramBaseline } from './metrics/language.js';
 export type { BertInput, BertLoadOptions, BertOptions, BertText } from './models/any-bert.js';
 export type { CheckpointReport } from './models/bert-checkpoint.js';
 export {
@@ -90,11 +90,17 @@ export {
   type RecurrentState,
 } from './nn/recurrent.js';
 export * as ops from './ops/index.js';
-export type { ParameterGroup } from './optim/groups.js';
+export { type EncoderGroupOptions, encoderGroups } from './optim/encoder-groups.js';
+export type { ParameterGroup, ParameterGroups } from './optim/groups.js';
 export type { AdamWOptions, OptimizerOptions, SgdOptions } from './optim/optimizer.js';
+export { learningRates, type ScheduleKind, type ScheduleOptions } from './optim/schedule.js';
 export { OptionError } from './program/options.js';
 export type { Program } from './program/program.js';
 export { Arena, Variable } from './program/variable.js';
+export { encodeDocuments } from './text/documents.js';
+export { type MaskedBatchOptions, maskedEvaluationBatches, maskedTrainingBatches } from './text/masked-batches.js';
+export { Masking, type MaskingOptions } from './text/masking.js';
+export { type LearntTokenizerOptions, WordPieceTokenizer } from './text/tokenizer.js';
 export type { Evaluation } from './train/evaluate.js';
 export { NonFiniteError } from './train/locate.js';
 export { type MemoryPlan, planMemory } from './train/memory.js';

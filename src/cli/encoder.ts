@@ -7,7 +7,6 @@ import type { AnyBert } from '../models/any-bert.js';
 import { bertFromJson } from '../models/bert-json.js';
 import { type BertPreset, bertPresets } from '../nn/bert-config.js';
 import { encoderGroups } from '../optim/encoder-groups.js';
-import type { ParameterGroup } from '../optim/groups.js';
 import { WordPieceTokenizer } from '../text/tokenizer.js';
 import type { Model, Weights } from '../train/model.js';
 import { numberOption } from './command.js';
@@ -139,11 +138,7 @@ type Tunable = Model & Pick<AnyBert<Weights>, 'config' | 'checkpoint'>;
 /** What training an encoder has of its own: rates that go down with the width, groups, where the model comes from. */
 export const tuningOf = <M extends Tunable>(flags: EncoderFlags) => ({
   learningRate: ({ config }: M): number => (flags.from === undefined ? FRESH_RATE : TUNING_RATE) / config.hiddenSize,
-  /** @throws OptionError */
-  groups: (model: M): ParameterGroup[] => {
-    const names = model.network.parameters.arena.variables.map(({ name }) => name);
-    return encoderGroups(names, { freeze: flags.freeze, layerDecay: flags.layerDecay });
-  },
+  groups: encoderGroups({ freeze: flags.freeze, layerDecay: flags.layerDecay }),
   about: ({ checkpoint }: M): Origin | undefined =>
     flags.from === undefined ? undefined : { from: flags.from, ...checkpoint },
 });

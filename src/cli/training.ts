@@ -3,7 +3,7 @@ import { type Command, Option } from 'commander';
 import { OutOfMemoryError } from '../backends/executor.js';
 import type { CheckpointReport } from '../models/bert-checkpoint.js';
 import { prepareModelFolder } from '../models/folder.js';
-import type { ParameterGroup } from '../optim/groups.js';
+import type { ParameterGroups } from '../optim/groups.js';
 import { learningRates, type ScheduleKind } from '../optim/schedule.js';
 import { planMemory } from '../train/memory.js';
 import type { BatchShape, Model } from '../train/model.js';
@@ -115,7 +115,7 @@ export interface TaskTraining<M extends Saved> {
   batches(model: M): Iterable<Batch> | AsyncIterable<Batch>;
   /** Where none is given. */
   learningRate?(model: M): number;
-  groups?(model: M): readonly ParameterGroup[];
+  readonly groups?: ParameterGroups;
   /** Where a model comes from that is not fresh, what that lacked and what was left unused. */
   about?(model: M): Origin | undefined;
   /** The largest batch, whose memory is planned first. */
@@ -154,7 +154,7 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
   const learningRate = required(flags.lr ?? task.learningRate?.(model), '--lr <rate>');
   const trainer = new Trainer(model, {
     learningRate: learningRates({ kind, learningRate, steps, warmup }),
-    groups: task.groups?.(model) ?? [],
+    groups: task.groups ?? [],
     weightDecay: flags.weightDecay,
     clipNorm: flags.clip,
     seed: flags.seed,

@@ -56,12 +56,16 @@ function depthOf(part: Part, layers: number): number {
 }
 
 /**
- * Groups for the parameters of these names, one for each combination of learning rate, decay and freezing.
- * @throws OptionError for an option that is unknown or does not fit, a part that there is not, or if nothing is left to train
+ * Groups for an encoder's parameters by their names, one for each combination of learning rate, decay and freezing.
+ * @throws OptionError for an option that is unknown or does not fit; the groups throw it for a part that there is not, and if nothing is left
+ * to train
  */
-export function encoderGroups(names: readonly string[], options: EncoderGroupOptions = {}): ParameterGroup[] {
+export function encoderGroups(options: EncoderGroupOptions = {}): (names: readonly string[]) => ParameterGroup[] {
   checkOptions('encoderGroups', options, rules);
-  const { layerDecay = 1, freeze } = options;
+  return (names) => groupsOf(names, options);
+}
+
+function groupsOf(names: readonly string[], { layerDecay = 1, freeze }: EncoderGroupOptions): ParameterGroup[] {
   const layers = names
     .map(partOf)
     .reduce<number>((most, part) => (typeof part === 'number' && part >= most ? part + 1 : most), 0);

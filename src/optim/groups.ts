@@ -13,6 +13,9 @@ export interface ParameterGroup {
   readonly frozen?: boolean;
 }
 
+/** Groups, or what makes them from the names of a model's parameters. */
+export type ParameterGroups = readonly ParameterGroup[] | ((names: readonly string[]) => readonly ParameterGroup[]);
+
 const matches = ({ match }: ParameterGroup, name: string): boolean =>
   match instanceof RegExp ? name.search(match) >= 0 : match(name);
 

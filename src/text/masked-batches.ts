@@ -28,7 +28,7 @@ function maskedBatch(
 const lengthsOf = (sequences: readonly Encoding[]): number[] => sequences.map(({ tokens }) => tokens.length);
 
 /** Without end, in a new order and masked anew in every pass. @throws DataError if there are no sequences */
-export function* trainingBatches(
+export function* maskedTrainingBatches(
   sequences: readonly Encoding[],
   masking: Masking,
   { batch, longest, seed = 1 }: MaskedBatchOptions,
@@ -44,7 +44,7 @@ export function* trainingBatches(
 }
 
 /** Every sequence once, from the shortest to the longest; the same sequences and seed are always masked alike. */
-export function* evaluationBatches(
+export function* maskedEvaluationBatches(
   sequences: readonly Encoding[],
   masking: Masking,
   { batch, longest, seed = 1 }: MaskedBatchOptions,

@@ -22,7 +22,7 @@ const names = [
 function settings(options: EncoderGroupOptions): Map<string, { rate: number; decay: number; frozen: boolean }> {
   const arena = new Arena('parameters');
   for (const name of names) arena.add(name, [2]);
-  const { segments, groups, frozen } = segmentTable(arena, encoderGroups(names, options), 0.25);
+  const { segments, groups, frozen } = segmentTable(arena, encoderGroups(options)(names), 0.25);
   return new Map(
     names.map((name, row) => {
       const group = segments[4 * row + 2]!;
@@ -80,8 +80,8 @@ test('bad options', (t) => {
   refused({ layerDecay: 1.5 }, /`layerDecay` to be a number from 0 to below 1, or 1 but received 1\.5/);
   refused({ freeez: '0' }, /unknown option `freeez`: did you mean `freeze`/);
   const bare = names.filter((name) => name.startsWith('bert.'));
-  t.throws(() => encoderGroups(bare, { freeze: 'embeddings,0-10,pooler' }), {
+  t.throws(() => encoderGroups({ freeze: 'embeddings,0-10,pooler' })(bare), {
     message: 'freeze: Expected something left to train but received "embeddings,0-10,pooler"',
   });
-  t.throws(() => encoderGroups(['lstm.weight'], { freeze: '0' }), { message: /Expected no layers but received "0"/ });
+  t.throws(() => encoderGroups({ freeze: '0' })(['lstm.weight']), { message: /Expected no layers but received "0"/ });
 });

@@ -2,7 +2,7 @@ import test from 'ava';
 import type { MaskedBatch } from '../../src/data/encoder-batch.js';
 import { IGNORED } from '../../src/data/ignored.js';
 import { encodeDocuments } from '../../src/text/documents.js';
-import { evaluationBatches, trainingBatches } from '../../src/text/masked-batches.js';
+import { maskedEvaluationBatches, maskedTrainingBatches } from '../../src/text/masked-batches.js';
 import { Masking } from '../../src/text/masking.js';
 import { WordPieceTokenizer } from '../../src/text/tokenizer.js';
 import { textOf } from '../train/text.js';
@@ -107,7 +107,7 @@ test('every pass has every sequence once, masked anew; an evaluation is always t
   const masking = new Masking(tokenizer);
   const few = sequences.slice(0, 7);
   const options = { batch: 3, longest: 64, seed: 5 };
-  const stream = trainingBatches(few, masking, options);
+  const stream = maskedTrainingBatches(few, masking, options);
   const pass = (): MaskedBatch[] => [stream.next().value, stream.next().value, stream.next().value];
   const [first, second] = [pass(), pass()];
   const labelsOf = (batches: readonly MaskedBatch[]): number =>
@@ -115,9 +115,11 @@ test('every pass has every sequence once, masked anew; an evaluation is always t
   t.is(labelsOf(first), 7 * Math.round(62 * 0.15));
   t.is(labelsOf(second), labelsOf(first));
   t.notDeepEqual(first, second);
-  const evaluation = [...evaluationBatches(few, masking, options)];
-  t.deepEqual([...evaluationBatches(few, masking, options)], evaluation);
+  const evaluation = [...maskedEvaluationBatches(few, masking, options)];
+  t.deepEqual([...maskedEvaluationBatches(few, masking, options)], evaluation);
   t.is(labelsOf(evaluation), labelsOf(first));
-  t.deepEqual([...evaluationBatches([], masking, options)], []);
-  t.throws(() => trainingBatches([], masking, options).next(), { message: /texts to train on but received none/ });
+  t.deepEqual([...maskedEvaluationBatches([], masking, options)], []);
+  t.throws(() => maskedTrainingBatches([], masking, options).next(), {
+    message: /texts to train on but received none/,
+  });
 });

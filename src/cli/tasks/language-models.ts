@@ -88,7 +88,7 @@ function decoder(flags: DecoderFlags, vocabulary: Vocabulary): Training {
         backend: await backendFrom(flags),
       }),
     learningRate: (model) => FRESH_RATE / model.settings.hiddenSize,
-    groups: (model) => encoderGroups(model.network.parameters.arena.variables.map(({ name }) => name)),
+    groups: encoderGroups(),
   };
 }
 

@@ -7,7 +7,7 @@ import type { Encoding } from '../../data/tokenizer.js';
 import { unigramBaseline } from '../../metrics/language.js';
 import { BertForMaskedLM, type Filling } from '../../models/bert-masked-lm.js';
 import { encodeDocuments } from '../../text/documents.js';
-import { evaluationBatches, trainingBatches } from '../../text/masked-batches.js';
+import { maskedEvaluationBatches, maskedTrainingBatches } from '../../text/masked-batches.js';
 import { Masking } from '../../text/masking.js';
 import { WordPieceTokenizer } from '../../text/tokenizer.js';
 import { backendFrom, numberOption, required } from '../command.js';
@@ -49,7 +49,7 @@ async function measured(
 ): Promise<Measured> {
   const labels: number[] = [];
   function* noted() {
-    for (const each of evaluationBatches(sequences, masking, { batch, longest })) {
+    for (const each of maskedEvaluationBatches(sequences, masking, { batch, longest })) {
       for (const label of each.labels) if (label !== IGNORED) labels.push(label);
       yield each;
     }
@@ -83,7 +83,7 @@ async function train(flags: Flags, command: Command): Promise<void> {
   if (parts.train.length === 0) throw new DataError('Expected text to train on but received only white space');
   const masking = new Masking(tokenizer, { maskRate, wholeWords: wholeWords === true });
   const rows = Math.min(batch, parts.train.length);
-  const batches = () => trainingBatches(parts.train, masking, { batch, longest, seed });
+  const batches = () => maskedTrainingBatches(parts.train, masking, { batch, longest, seed });
   const { time, positions } = masking.largest(parts.train, { rows, longest });
   const count = (sequences: readonly Encoding[]): string => sequences.length.toLocaleString('en');
   const tokens = parts.train.reduce((sum, sequence) => sum + sequence.tokens.length, 0);
