@@ -3,7 +3,7 @@
  *
  *     cli → bench, models → inspect → train → nn, optim → ops → graph → program
  *     backends → program
- *     formats, metrics: leaves; data, which knows options and random numbers of program; any layer from nn upwards may use them
+ *     formats, metrics: leaves; text: data, formats; data, which knows options and random numbers of program; any layer from nn upwards may use them
  *     host: what Node has, a leaf for all
  *
  * Graph and ops know instructions, never a backend: programs are run by train and above.
@@ -17,7 +17,20 @@ const mayUse = {
   backends: ['program'],
   inspect: ['train', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   train: ['nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
-  models: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats', 'metrics'],
+  models: [
+    'train',
+    'inspect',
+    'nn',
+    'optim',
+    'ops',
+    'graph',
+    'program',
+    'backends',
+    'text',
+    'data',
+    'formats',
+    'metrics',
+  ],
   bench: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   cli: [
     'bench',
@@ -30,10 +43,12 @@ const mayUse = {
     'graph',
     'program',
     'backends',
+    'text',
     'data',
     'formats',
     'metrics',
   ],
+  text: ['data', 'formats', 'program'],
   data: ['program'],
   formats: [],
   metrics: [],

@@ -3,6 +3,7 @@ export { Engine, type InstructionTime } from './backends/engine.js';
 export { type Backend, type BackendName, ClosedError, type Numerics, OutOfMemoryError } from './backends/executor.js';
 export { BackendError, type BackendOptions, loadBackend } from './backends/select.js';
 export { type BpeOptions, BpeVocabulary } from './data/bpe.js';
+export { type EncodedSequence, type EncoderBatch, encoderBatch, type MaskedBatch } from './data/encoder-batch.js';
 export { DataError } from './data/errors.js';
 export type { Source, Stream } from './data/files.js';
 export { type LabelledSequence, readLabelledSequences } from './data/labelled-sequences.js';
@@ -11,6 +12,7 @@ export { collectSeries, readSeries, type Series, type SeriesOptions } from './da
 export { type Fractions, type Parts, splitPoints, splitRandomly, splitStratified } from './data/split.js';
 export { openTable, type Row, type Table, type TableOptions } from './data/table.js';
 export { readText } from './data/text.js';
+export type { Encoding, Tokenizer, WordEncoding } from './data/tokenizer.js';
 export { type LearntVocabularyOptions, learnVocabulary } from './data/vocabularies.js';
 export { CharacterVocabulary, type Units, type Vocabulary } from './data/vocabulary.js';
 export { splitWords, WordVocabulary, type WordVocabularyOptions } from './data/words.js';
@@ -21,16 +23,35 @@ export { Graph } from './graph/graph.js';
 export { plan } from './graph/plan.js';
 export type { Tensor } from './graph/tensor.js';
 export { inspect, stepNorms } from './inspect/inspect.js';
-export {
-  type NamedArray,
-  type NamedArrays,
-  type RecurrentShapes,
-  recurrentGradients,
-  recurrentShapes,
-} from './inspect/recurrent.js';
+export type { ArrayShapes, NamedArray, NamedArrays } from './inspect/named-arrays.js';
+export { recurrentGradients, recurrentShapes } from './inspect/recurrent.js';
 export { type ClassificationMetrics, classificationMetrics, confusionMatrix } from './metrics/classification.js';
 export { mae, mase, naivePosition, rmse } from './metrics/forecast.js';
-export { perplexity } from './metrics/language.js';
+export { perplexity, type UnigramBaseline, unigramBaseline } from './metrics/language.js';
+export type { BertInput, BertLoadOptions, BertOptions, BertText } from './models/any-bert.js';
+export type { CheckpointReport } from './models/bert-checkpoint.js';
+export {
+  BertForMaskedLM,
+  type Candidate,
+  type Filling,
+  type FillOptions,
+  type MaskedEvaluation,
+} from './models/bert-masked-lm.js';
+export { BertModel, type EmbedOptions, type TextPooling } from './models/bert-model.js';
+export {
+  type BertClassifierLoadOptions,
+  type BertClassifierOptions,
+  type BertExample,
+  BertForSequenceClassification,
+  type RegressionEvaluation,
+} from './models/bert-sequence-classification.js';
+export {
+  BertForTokenClassification,
+  type BertLabellerLoadOptions,
+  type BertLabellerOptions,
+  type EncodedLabels,
+  type LabelledWords,
+} from './models/bert-token-classification.js';
 export {
   type Forecast,
   type ForecastEvaluation,
@@ -38,13 +59,7 @@ export {
   type ForecasterOptions,
   type ForecastPassOptions,
 } from './models/forecaster.js';
-export {
-  type GenerateOptions,
-  LanguageModel,
-  type LanguageModelOptions,
-  type TrainingWindowOptions,
-  type WindowOptions,
-} from './models/language-model.js';
+export { LanguageModel, type LanguageModelOptions } from './models/language-model.js';
 export type { SamplingOptions } from './models/sampling.js';
 export {
   type Classification,
@@ -58,6 +73,12 @@ export {
   SequenceLabeller,
   type SequenceLabellerOptions,
 } from './models/sequence-labeller.js';
+export type { GenerateOptions, TrainingWindowOptions, WindowOptions } from './models/text-model.js';
+export {
+  TransformerLanguageModel,
+  type TransformerLanguageModelOptions,
+} from './models/transformer-language-model.js';
+export { type Activation, type BertConfig, type BertPreset, bertPresets } from './nn/bert-config.js';
 export { Embedding, type EmbeddingConfig } from './nn/embedding.js';
 export { Linear, type LinearConfig } from './nn/linear.js';
 export type { Mode } from './nn/mode.js';
@@ -72,11 +93,17 @@ export {
   type RecurrentState,
 } from './nn/recurrent.js';
 export * as ops from './ops/index.js';
-export type { ParameterGroup } from './optim/groups.js';
+export { type EncoderGroupOptions, encoderGroups } from './optim/encoder-groups.js';
+export type { ParameterGroup, ParameterGroups } from './optim/groups.js';
 export type { AdamWOptions, OptimizerOptions, SgdOptions } from './optim/optimizer.js';
+export { learningRates, type ScheduleKind, type ScheduleOptions } from './optim/schedule.js';
 export { OptionError } from './program/options.js';
 export type { Program } from './program/program.js';
 export { Arena, Variable } from './program/variable.js';
+export { encodeDocuments } from './text/documents.js';
+export { type MaskedBatchOptions, maskedEvaluationBatches, maskedTrainingBatches } from './text/masked-batches.js';
+export { Masking, type MaskingOptions } from './text/masking.js';
+export { type LearntTokenizerOptions, WordPieceTokenizer } from './text/tokenizer.js';
 export type { Evaluation } from './train/evaluate.js';
 export { NonFiniteError } from './train/locate.js';
 export { type MemoryPlan, planMemory } from './train/memory.js';

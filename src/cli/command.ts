@@ -57,6 +57,7 @@ export function required<T>(value: T | undefined, usage: string): T {
 /** Adds `--backend`, `--isa`, `--numerics` and `--threads`. */
 export function withBackend(command: Command): Command {
   return command
+    .optionsGroup('Backend:')
     .option('--backend <name>', 'auto, native, wasm or reference (default: SEQGRAD_BACKEND, else auto)')
     .option('--isa <name>', 'one instruction set: sse2, avx2, avx512, neon, wasm-simd, wasm-relaxed, float32, float64')
     .option('--numerics <kind>', 'fast, or strict: the same bits on every backend (default: fast)')

@@ -34,62 +34,93 @@ export function withTable(command: Command, missing: readonly string[]): Command
     );
 }
 
-/** Adds the options that say where texts and labels are. */
-export const withTextColumns = (command: Command): Command =>
+/** Adds the options that say where texts are. */
+export const withTexts = (command: Command): Command =>
   command
     .option('--text-column <name>', 'column or key of the text (default: text)')
-    .option('--label-column <name>', 'column or key of the label (default: label)');
+    .option('--pair-column <name>', 'bert: column or key of a second text, where texts come in pairs');
+
+/** The same with their labels. */
+export const withTextColumns = (command: Command): Command =>
+  withTexts(command).option('--label-column <name>', 'column or key of the label (default: label)');
 
 export const tableOptions = ({ delimiter, header }: TableFlags): TableOptions => ({ delimiter, header });
 
 export const textOptions = (flags: TableFlags): LabelledTextOptions => ({
   ...tableOptions(flags),
   textColumn: flags.textColumn,
+  pairColumn: flags.pairColumn,
   labelColumn: flags.labelColumn,
   missing: flags.missing as LabelledTextOptions['missing'],
 });
 
-/** The texts of a source without labels: a column of a table, a key of JSON lines, else each line that is not empty. */
-export async function* readTexts(
+/** A text without a label, and what belongs to it. */
+interface Input {
+  readonly text: string;
+  readonly pair?: string;
+}
+
+/** The text and, where there is one, its pair. */
+const inputOf = ([text, pair]: readonly (string | undefined)[]): Input =>
+  pair === undefined ? { text: text as string } : { text: text as string, pair };
+
+/** The texts of a source without labels: columns of a table, keys of JSON lines, else each line that is not empty. */
+async function* readInputs(
   source: Source,
-  { textColumn = 'text', ...flags }: TableFlags,
-): AsyncGenerator<string, void, undefined> {
+  { textColumn = 'text', pairColumn, ...flags }: TableFlags,
+): AsyncGenerator<Input, void, undefined> {
   const extension = extensionOf(source);
+  const columns = [textColumn, ...(pairColumn === undefined ? [] : [pairColumn])];
   if (['.csv', '.tsv', '.tab'].includes(extension)) {
     const table = await openTable(source, tableOptions(flags));
-    const index = columnIndex(table, textColumn, 'the text (--text-column)');
+    const what = ['the text (--text-column)', 'the second text (--pair-column)'];
+    const indices = columns.map((column, at) => columnIndex(table, column, what[at] as string));
     for await (const { cells, line } of table.rows) {
-      const text = cells[index] as string;
-      if (text.trim() !== '') yield text;
+      const texts = indices.map((index) => cells[index] as string);
+      const absent = texts.findIndex((text) => text.trim() === '');
+      if (absent < 0) yield inputOf(texts);
       else if (flags.missing !== 'skip')
-        throw new DataError(`${table.name}:${line}: Expected a value in column "${textColumn}" but received none`);
+        throw new DataError(`${table.name}:${line}: Expected a value in column "${columns[absent]}" but received none`);
     }
   } else if (isJsonLines(source)) {
     for await (const { value, line } of readJsonLines(source)) {
-      const text = value[textColumn];
-      if (typeof text === 'string' && text !== '') yield text;
-      else
+      const texts = columns.map((column) => {
+        const text = value[column];
+        if (typeof text === 'string' && text !== '') return text;
         throw new DataError(
-          `${nameOf(source)}:${line}: Expected "${textColumn}" to be a string but received ${shown(text)}`,
+          `${nameOf(source)}:${line}: Expected "${column}" to be a string but received ${shown(text)}`,
         );
+      });
+      yield inputOf(texts);
     }
   } else {
-    for await (const { text } of linesOf(decoded(source))) if (text.trim() !== '') yield text;
+    if (pairColumn !== undefined)
+      throw new DataError(`${nameOf(source)}: Expected a table or JSON lines, as texts come in pairs (--pair-column)`);
+    for await (const { text } of linesOf(decoded(source))) if (text.trim() !== '') yield { text };
   }
 }
 
-/** The texts given as `--text`, or those of `--data`. @throws OptionError where neither or both are given */
-export async function textsToPredict({
+/** The texts given as `--text`, or those of `--data`, in pairs with `--pair-column`. @throws OptionError where neither or both are given */
+export async function inputsToPredict({
   text,
   data,
   ...flags
-}: TableFlags & { text?: string[]; data?: string }): Promise<string[]> {
+}: TableFlags & { text?: string[]; data?: string }): Promise<Input[]> {
   if ((text === undefined) === (data === undefined)) {
     throw new OptionError('Expected either --text <text> or --data <path> (- for standard input): see --help');
   }
-  if (text !== undefined) return text;
-  const texts: string[] = [];
-  for await (const each of readTexts(sourceOf(data as string), flags)) texts.push(each);
-  if (texts.length === 0) throw new DataError(`${data}: Expected texts but received none`);
-  return texts;
+  if (text !== undefined) {
+    if (flags.pairColumn !== undefined) throw new OptionError('Expected --pair-column only with --data <path>');
+    return text.map((each) => ({ text: each }));
+  }
+  const inputs: Input[] = [];
+  for await (const each of readInputs(sourceOf(data as string), flags)) inputs.push(each);
+  if (inputs.length === 0) throw new DataError(`${data}: Expected texts but received none`);
+  return inputs;
+}
+
+/** The same where there are no pairs. @throws OptionError */
+export async function textsToPredict(flags: TableFlags & { text?: string[]; data?: string }): Promise<string[]> {
+  if (flags.pairColumn !== undefined) throw new OptionError('Expected --pair-column only with a classifier of pairs');
+  return (await inputsToPredict(flags)).map(({ text }) => text);
 }

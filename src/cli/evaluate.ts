@@ -29,7 +29,7 @@ export function defineEvaluate(program: Command): void {
     .option('--last <share>', 'forecasts: only the last share of the rows', numberOption({ from: 0, below: 1 }))
     .option('--season <n>', 'forecasts: MASE compares with the value this many rows before (default: 1)', whole)
     .option('--batch <n>', 'rows that are computed together', whole)
-    .option('--window <n>', 'language models: time steps of a window (default: 64)', whole)
+    .option('--window <n>', 'language models: time steps of a window (default: 64; masked ones: 128)', whole)
     .option('--json', 'one JSON object')
     .action(evaluate);
   withBackend(command);

@@ -1,8 +1,8 @@
 /** `seqgrad generate`: text from a trained language model. */
 import type { Command } from 'commander';
-import { LanguageModel } from '../models/language-model.js';
-import { type BackendFlags, backendFrom, numberOption, required, withBackend } from './command.js';
+import { type BackendFlags, numberOption, required, withBackend } from './command.js';
 import { onInterrupt } from './interrupt.js';
+import { loadWriter } from './tasks/language-models.js';
 
 interface Flags extends BackendFlags {
   model?: string;
@@ -15,9 +15,7 @@ interface Flags extends BackendFlags {
 
 async function generate({ model: folder, ...flags }: Flags): Promise<void> {
   const { prompt, length, temperature, topK, seed } = flags;
-  const model = await LanguageModel.load(required(folder, '--model <folder>'), {
-    backend: await backendFrom(flags),
-  });
+  const model = await loadWriter(required(folder, '--model <folder>'), flags);
   if (prompt !== undefined) model.vocabulary.encode(prompt); // refuses it before anything is printed
   const { signal, restore } = onInterrupt('');
   process.stdout.write(prompt ?? '');

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { defineBench } from './bench/bench.js';
 import { fail } from './command.js';
 import { defineDoctor } from './doctor.js';
+import { defineEmbed } from './embed.js';
 import { defineEvaluate } from './evaluate.js';
 import { defineGenerate } from './generate.js';
 import { defineGrad } from './grad.js';
@@ -21,6 +22,7 @@ for (const define of [
   defineTrain,
   definePredict,
   defineEvaluate,
+  defineEmbed,
   defineGenerate,
   defineGrad,
   defineBench,

@@ -17,11 +17,11 @@ async function predict({ model, json, ...flags }: PredictFlags & { model?: strin
 export function definePredict(program: Command): void {
   const command = program
     .command('predict')
-    .description('classify or label texts, or forecast how a series goes on')
+    .description('classify or label texts, fill in masked tokens, or forecast how a series goes on')
     .option('--model <folder>', 'required: folder of a trained model')
     .option(
       '--text <text>',
-      'a text to classify, or tokens to label separated by spaces; may be given several times',
+      'a text to classify, one with [MASK] to fill in, or tokens to label separated by spaces; may be given several times',
       several,
     )
     .option(

@@ -1,36 +1,25 @@
 /** What the training of every task shares: options, notes before the first step, progress, metrics at the end. */
 import { type Command, Option } from 'commander';
 import { OutOfMemoryError } from '../backends/executor.js';
+import type { CheckpointReport } from '../models/bert-checkpoint.js';
 import { prepareModelFolder } from '../models/folder.js';
-import type { RecurrentKind } from '../nn/recurrent.js';
+import type { ParameterGroups } from '../optim/groups.js';
+import { learningRates, type ScheduleKind } from '../optim/schedule.js';
 import { planMemory } from '../train/memory.js';
 import type { BatchShape, Model } from '../train/model.js';
 import { type Batch, Trainer } from '../train/trainer.js';
-import { type BackendFlags, nameOf, numberOption, positive, withBackend } from './command.js';
+import { type BackendFlags, nameOf, numberOption, positive, required, withBackend } from './command.js';
 import { createReport, type Report } from './report.js';
 import { memoryText, runTraining } from './run.js';
 import type { Measured } from './tasks/task.js';
 
 export interface TrainingFlags extends BackendFlags {
-  model: RecurrentKind;
-  hidden: number;
-  layers: number;
-  dropout: number;
-  variationalDropout?: true;
-  recurrentDropout?: number;
-  zoneout?: number;
-  learnedState?: true;
-  nonlinearity?: 'tanh' | 'relu';
-  resetBefore?: true;
-  forgetBias?: number;
-  projection?: number;
-  layerNorm?: true;
-  peepholes?: true;
   batch: number;
   epochs?: number;
   steps?: number;
-  lr: number;
-  schedule: 'constant' | 'cosine';
+  lr?: number;
+  schedule: ScheduleKind;
+  warmup?: number;
   weightDecay: number;
   clip?: number;
   clipValue?: number;
@@ -44,12 +33,14 @@ export interface TrainingFlags extends BackendFlags {
 
 /** Defaults that differ from task to task. */
 export interface TrainingDefaults {
-  readonly hidden: number;
   readonly batch: number;
   /** Either steps or epochs. */
   readonly steps?: number;
   readonly epochs?: number;
-  readonly schedule: 'constant' | 'cosine';
+  readonly schedule: ScheduleKind;
+  readonly warmup?: number;
+  /** What the help says of the learning rate where there is no one default. */
+  readonly lr?: number | string;
   readonly validation: number;
   readonly test: number;
   /** What is held out: `of the text, before the test part,` */
@@ -60,23 +51,11 @@ export const whole = numberOption({ from: 1, whole: true });
 export const wholeFrom0 = numberOption({ from: 0, whole: true });
 export const share = numberOption({ from: 0, below: 1 });
 
-/** Adds the options of the network and of training. */
+/** Adds the options of training. */
 export function withTraining(command: Command, defaults: TrainingDefaults): Command {
+  const { lr = 2e-3 } = defaults;
   command
-    .addOption(new Option('--model <kind>', 'kind of network').choices(['rnn', 'lstm', 'gru']).default('lstm'))
-    .option('--hidden <n>', 'hidden units, H', whole, defaults.hidden)
-    .option('--layers <n>', 'layers', whole, 1)
-    .option('--dropout <p>', 'dropout rate in training', share, 0)
-    .option('--variational-dropout', 'the same dropout mask at every step')
-    .option('--recurrent-dropout <p>', 'dropout rate of the recurrent weights', share)
-    .option('--zoneout <p>', 'rate at which units keep their hidden state for a step in training', share)
-    .option('--learned-state', 'initial states are learnt; without it they are zero')
-    .addOption(new Option('--nonlinearity <kind>', 'rnn: default tanh').choices(['tanh', 'relu']))
-    .option('--reset-before', 'gru: the reset gate acts before the recurrent product, as with Keras’ reset_after=False')
-    .option('--forget-bias <b>', 'lstm: added to the initial bias of the forget gate', numberOption())
-    .option('--projection <n>', 'lstm: the hidden state is projected to so many elements', whole)
-    .option('--layer-norm', 'lstm: normalise what gates are summed from')
-    .option('--peepholes', 'lstm: gates see the cell')
+    .optionsGroup('Training:')
     .option('--batch <n>', 'rows that are trained on together, B', whole, defaults.batch);
   if (defaults.epochs !== undefined) {
     command.addOption(
@@ -85,11 +64,21 @@ export function withTraining(command: Command, defaults: TrainingDefaults): Comm
     command.option('--steps <n>', 'training steps, instead of epochs', whole);
   } else command.option('--steps <n>', 'training steps', whole, defaults.steps);
   command
-    .option('--lr <rate>', 'learning rate', positive(), 2e-3)
     .addOption(
-      new Option('--schedule <kind>', 'learning rate over time: constant, or down to 0 along a cosine')
-        .choices(['constant', 'cosine'])
+      typeof lr === 'number'
+        ? new Option('--lr <rate>', 'highest learning rate').argParser(positive()).default(lr)
+        : new Option('--lr <rate>', `highest learning rate (default: ${lr})`).argParser(positive()),
+    )
+    .addOption(
+      new Option('--schedule <kind>', 'learning rate over time: constant, or down to 0 along a line or a cosine')
+        .choices(['constant', 'linear', 'cosine'])
         .default(defaults.schedule),
+    )
+    .option(
+      '--warmup <n>',
+      'steps, or below 1 the share of all steps, in which the learning rate grows to its highest',
+      numberOption({ from: 0 }),
+      defaults.warmup,
     )
     .option('--weight-decay <d>', 'decoupled weight decay of AdamW', numberOption({ from: 0 }), 0.01)
     .option(
@@ -116,27 +105,12 @@ export function withTraining(command: Command, defaults: TrainingDefaults): Comm
   return withBackend(command);
 }
 
-/** The recurrent network that the options describe. */
-export const networkOf = (flags: TrainingFlags) => ({
-  kind: flags.model,
-  hiddenSize: flags.hidden,
-  layers: flags.layers,
-  dropout: flags.dropout,
-  variationalDropout: flags.variationalDropout,
-  recurrentDropout: flags.recurrentDropout,
-  zoneout: flags.zoneout,
-  learnedInitialState: flags.learnedState,
-  nonlinearity: flags.nonlinearity,
-  resetBefore: flags.resetBefore,
-  forgetBias: flags.forgetBias,
-  projectionSize: flags.projection,
-  layerNorm: flags.layerNorm,
-  peepholes: flags.peepholes,
-  seed: flags.seed,
-});
-
 /** A model that can be saved. */
 type Saved = Model & { save(folder: string): Promise<void> };
+
+export interface Origin extends CheckpointReport {
+  readonly from: string;
+}
 
 export interface TaskTraining<M extends Saved> {
   /** What a step's labels are: `characters`, `examples`. */
@@ -145,6 +119,11 @@ export interface TaskTraining<M extends Saved> {
   readonly data: { readonly values: Readonly<Record<string, unknown>>; readonly text: string };
   createModel(): Promise<M>;
   batches(model: M): Iterable<Batch> | AsyncIterable<Batch>;
+  /** Where none is given. */
+  learningRate?(model: M): number;
+  readonly groups?: ParameterGroups;
+  /** Where a model comes from that is not fresh, what that lacked and what was left unused. */
+  about?(model: M): Origin | undefined;
   /** The largest batch, whose memory is planned first. */
   readonly shape: BatchShape;
   readonly steps: number;
@@ -160,9 +139,6 @@ export interface TaskTraining<M extends Saved> {
 /** Steps of so many passes over so many batches. */
 export const stepsOf = ({ steps, epochs }: TrainingFlags, perEpoch: number): number =>
   steps ?? Math.max(1, Math.round((epochs as number) * perEpoch));
-
-const rateOf = ({ lr, schedule }: TrainingFlags, steps: number): number | ((step: number) => number) =>
-  schedule === 'constant' ? lr : (step) => (lr * (1 + Math.cos((Math.PI * (step - 1)) / steps))) / 2;
 
 async function created<M>(create: () => Promise<M>): Promise<M> {
   try {
@@ -180,8 +156,11 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
   const replaces = await prepareModelFolder(flags.out);
   const model = await created(task.createModel);
   const { steps } = task;
+  const { schedule: kind, warmup } = flags;
+  const learningRate = required(flags.lr ?? task.learningRate?.(model), '--lr <rate>');
   const trainer = new Trainer(model, {
-    learningRate: rateOf(flags, steps),
+    learningRate: learningRates({ kind, learningRate, steps, warmup }),
+    groups: task.groups ?? [],
     weightDecay: flags.weightDecay,
     ...(flags.clip !== undefined && { clipNorm: flags.clip }),
     ...(flags.clipValue !== undefined && { clipValue: flags.clipValue }),
@@ -191,6 +170,8 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
   const { name, isa, threads, numerics, reason } = backend;
   report.note('backend', { name, isa, threads, numerics, reason }, `backend: ${nameOf(backend)} (${reason})`);
   report.note('data', task.data.values, task.data.text);
+  const origin = task.about?.(model);
+  if (origin !== undefined) report.note('from', { ...origin }, originText(origin));
   const memory = await planMemory(trainer, task.shape);
   const { count } = model.network.parameters;
   const planning = trainer.planningMilliseconds;
@@ -213,6 +194,12 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
   });
   if (isComplete) await conclude(report, flags, model, trainer.step, task);
 }
+
+/** `from my-bert; fresh: classifier.weight, classifier.bias; unused: cls.predictions.bias` */
+const originText = ({ from, fresh, unused }: Origin): string => {
+  const named = Object.entries({ fresh, unused }).filter(([, names]) => names.length > 0);
+  return [`from ${from}`, ...named.map(([what, names]) => `${what}: ${names.join(', ')}`)].join('\n  ');
+};
 
 /** Metrics on what was held out. */
 async function conclude<M extends Saved>(

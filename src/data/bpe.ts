@@ -5,7 +5,7 @@
  * Merges never cross the pieces that text is cut into first: a word with the space before it, some digits, some other characters, white space.
  */
 import { DataError } from './errors.js';
-import { Heap } from './heap.js';
+import { joinPair, keyOf, MAX_TOKENS, type Pair, PairCounts } from './pair-counts.js';
 import { decodeAll, outside, type TextDecoding, type Vocabulary } from './vocabulary.js';
 
 /** What {@link BpeVocabulary.toJSON} gives: the pair of tokens of each merge, in the order they were learnt. */
@@ -22,11 +22,6 @@ export interface BpeOptions {
 /** A piece is at most this long, so that a line without spaces is no harder than any other. */
 const PIECE = /[ ]?[\p{L}\p{M}]{1,32}|[ ]?\p{N}{1,3}|[ ]?[^\s\p{L}\p{M}\p{N}]{1,16}|\s{1,32}(?!\S)|\s/gu;
 const BYTES = 256;
-export const MAX_BPE_SIZE = 2 ** 20;
-
-/** Both tokens of a pair in one number; the order of these numbers is that of the pairs. */
-const keyOf = (left: number, right: number): number => left * MAX_BPE_SIZE + right;
-
 const encoder = new TextEncoder();
 
 function* piecesOf(text: string): Generator<string> {
@@ -36,93 +31,19 @@ function* piecesOf(text: string): Generator<string> {
   for (const [piece] of text.matchAll(PIECE)) yield piece;
 }
 
-/** Tokens with every occurrence of a pair joined, from left to right. */
-function joinPair(tokens: readonly number[], [left, right]: readonly [number, number], joined: number): number[] {
-  const result: number[] = [];
-  for (let index = 0; index < tokens.length; index++) {
-    const isPair = tokens[index] === left && tokens[index + 1] === right;
-    result.push(isPair ? joined : (tokens[index] as number));
-    if (isPair) index++;
-  }
-  return result;
-}
-
-/** Pairs of neighbours in a corpus of pieces: how often they come, and where. */
-class PairCounts {
-  readonly #pieces: { tokens: readonly number[]; readonly count: number }[];
-  readonly #counts = new Map<number, number>();
-  readonly #where = new Map<number, Set<number>>();
-  /** The most frequent pair first, of equals the one of smaller tokens. Entries whose count has changed since are stale. */
-  readonly #ranked = new Heap<{ readonly key: number; readonly count: number }>(
-    (a, b) => a.count > b.count || (a.count === b.count && a.key < b.key),
-  );
-
-  constructor(counts: ReadonlyMap<string, number>) {
-    this.#pieces = [...counts].map(([piece, count]) => ({ tokens: [...encoder.encode(piece)], count }));
-    const changed = new Set<number>();
-    for (const index of this.#pieces.keys()) this.#add(index, 1, changed);
-    this.#rank(changed);
-  }
-
-  /** The most frequent pair, if any comes twice. */
-  best(): readonly [number, number] | undefined {
-    for (let top = this.#ranked.pop(); top !== undefined; top = this.#ranked.pop()) {
-      if (this.#counts.get(top.key) !== top.count) continue;
-      return top.count < 2 ? undefined : [Math.floor(top.key / MAX_BPE_SIZE), top.key % MAX_BPE_SIZE];
-    }
-    return undefined;
-  }
-
-  join(pair: readonly [number, number], joined: number): void {
-    const changed = new Set<number>();
-    for (const index of [...(this.#where.get(keyOf(...pair)) ?? [])]) {
-      this.#add(index, -1, changed);
-      const piece = this.#pieces[index] as { tokens: readonly number[] };
-      piece.tokens = joinPair(piece.tokens, pair, joined);
-      this.#add(index, 1, changed);
-    }
-    this.#rank(changed);
-  }
-
-  /** Counts the pairs of a piece in (sign 1) or out (−1). */
-  #add(index: number, sign: 1 | -1, changed: Set<number>): void {
-    const { tokens, count } = this.#pieces[index] as { tokens: readonly number[]; count: number };
-    for (let at = 0; at + 1 < tokens.length; at++) {
-      const key = keyOf(tokens[at] as number, tokens[at + 1] as number);
-      this.#counts.set(key, (this.#counts.get(key) ?? 0) + sign * count);
-      changed.add(key);
-      const where = this.#where.get(key) ?? new Set();
-      this.#where.set(key, where);
-      if (sign === 1) where.add(index);
-      else where.delete(index);
-    }
-  }
-
-  #rank(changed: ReadonlySet<number>): void {
-    for (const key of changed) {
-      const count = this.#counts.get(key) as number;
-      if (count > 0) this.#ranked.push({ key, count });
-      else {
-        this.#counts.delete(key);
-        this.#where.delete(key);
-      }
-    }
-  }
-}
-
 /** Pieces whose tokens are remembered: most of a text is the same few thousand. */
 const REMEMBERED = 1 << 16;
 
 export class BpeVocabulary implements Vocabulary {
   readonly units = 'bpe';
   readonly unknown = undefined;
-  readonly #merges: readonly (readonly [number, number])[];
+  readonly #merges: readonly Pair[];
   /** The token that a pair makes. */
   readonly #joined: ReadonlyMap<number, number>;
   readonly #bytes: readonly Uint8Array[];
   readonly #known = new Map<string, readonly number[]>();
 
-  private constructor(merges: readonly (readonly [number, number])[]) {
+  private constructor(merges: readonly Pair[]) {
     this.#merges = merges;
     this.#joined = new Map(merges.map(([left, right], index) => [keyOf(left, right), BYTES + index]));
     const bytes = Array.from({ length: BYTES }, (_, byte) => Uint8Array.of(byte));
@@ -134,14 +55,14 @@ export class BpeVocabulary implements Vocabulary {
 
   /** Learns merges from texts; the same texts give the same vocabulary. @throws DataError if there is no text */
   static fromTexts(texts: Iterable<string>, { size = 1024 }: BpeOptions = {}): BpeVocabulary {
-    if (!(Number.isInteger(size) && size >= BYTES && size <= MAX_BPE_SIZE)) {
-      throw new DataError(`vocabulary: Expected a size from ${BYTES} to ${MAX_BPE_SIZE} but received ${size}`);
+    if (!(Number.isInteger(size) && size >= BYTES && size <= MAX_TOKENS)) {
+      throw new DataError(`vocabulary: Expected a size from ${BYTES} to ${MAX_TOKENS} but received ${size}`);
     }
     const counts = new Map<string, number>();
     for (const text of texts) for (const piece of piecesOf(text)) counts.set(piece, (counts.get(piece) ?? 0) + 1);
     if (counts.size === 0) throw new DataError('vocabulary: Expected a text but received an empty one');
-    const pairs = new PairCounts(counts);
-    const merges: (readonly [number, number])[] = [];
+    const pairs = new PairCounts([...counts].map(([piece, count]) => ({ tokens: [...encoder.encode(piece)], count })));
+    const merges: Pair[] = [];
     for (let pair = pairs.best(); pair !== undefined && BYTES + merges.length < size; pair = pairs.best()) {
       pairs.join(pair, BYTES + merges.length);
       merges.push(pair);
@@ -194,7 +115,7 @@ export class BpeVocabulary implements Vocabulary {
         first = Math.min(first, this.#joined.get(keyOf(tokens[at] as number, tokens[at + 1] as number)) ?? first);
       }
       if (first === Number.POSITIVE_INFINITY) return tokens;
-      tokens = joinPair(tokens, this.#merges[first - BYTES] as readonly [number, number], first);
+      tokens = joinPair(tokens, this.#merges[first - BYTES] as Pair, first);
     }
   }
 

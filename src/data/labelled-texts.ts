@@ -8,6 +8,8 @@ import { decoded, linesOf, readText } from './text.js';
 
 export interface LabelledText {
   readonly text: string;
+  /** A second text that belongs to the first. */
+  readonly pair?: string | undefined;
   readonly label: string;
   /** File and line, for messages. */
   readonly where?: string | undefined;
@@ -16,13 +18,21 @@ export interface LabelledText {
 export interface LabelledTextOptions extends TableOptions {
   /** Column of a table or key of a JSON object. Default `text`. */
   readonly textColumn?: string | undefined;
+  /** Of a second text, where there are pairs. */
+  readonly pairColumn?: string | undefined;
   /** Default `label`. */
   readonly labelColumn?: string | undefined;
   /** What to do about a row without text or label: `error` (default), or `skip` it. */
   readonly missing?: 'error' | 'skip' | undefined;
 }
 
-const rules = { ...tableRules, textColumn: anything, labelColumn: anything, missing: oneOf('error', 'skip') };
+const rules = {
+  ...tableRules,
+  textColumn: anything,
+  pairColumn: anything,
+  labelColumn: anything,
+  missing: oneOf('error', 'skip'),
+};
 
 const TABLES = ['.csv', '.tsv', '.tab'];
 
@@ -40,8 +50,11 @@ export async function* readLabelledTexts(
   options: LabelledTextOptions = {},
 ): AsyncGenerator<LabelledText, void, undefined> {
   checkOptions('readLabelledTexts', options, rules);
-  if (typeof source === 'string' && (await isFolder(source))) yield* ofFolder(source);
-  else if (isJsonLines(source)) yield* ofJsonLines(source, options);
+  if (typeof source === 'string' && (await isFolder(source))) {
+    if (options.pairColumn === undefined) yield* ofFolder(source);
+    else
+      throw new DataError(`${source}: Expected a table or JSON lines, as texts come in pairs, but received a folder`);
+  } else if (isJsonLines(source)) yield* ofJsonLines(source, options);
   else if (TABLES.includes(extensionOf(source))) yield* ofTable(source, options);
   else {
     const expected = 'a folder with a file for each class, or a file that ends in .csv, .tsv or .jsonl';
@@ -69,15 +82,23 @@ async function* ofFolder(folder: string): AsyncGenerator<LabelledText, void, und
 
 async function* ofTable(
   source: Source,
-  { textColumn = 'text', labelColumn = 'label', missing = 'error', ...options }: LabelledTextOptions,
+  { textColumn = 'text', pairColumn, labelColumn = 'label', missing = 'error', ...options }: LabelledTextOptions,
 ): AsyncGenerator<LabelledText, void, undefined> {
   const table = await openTable(source, options);
-  const columns = [columnIndex(table, textColumn, 'the text'), columnIndex(table, labelColumn, 'the label')] as const;
+  const named = {
+    text: [textColumn, 'the text'],
+    ...(pairColumn !== undefined && { pair: [pairColumn, 'the second text'] }),
+    label: [labelColumn, 'the label'],
+  };
+  const columns = Object.entries(named).map(([key, [name = '', what = '']]) => {
+    return { key, name, index: columnIndex(table, name, what) };
+  });
   for await (const { line, cells } of table.rows) {
-    const [text, label] = columns.map((index) => cells[index] as string) as [string, string];
     const where = `${table.name}:${line}`;
-    const absent = text.trim() === '' ? textColumn : label.trim() === '' ? labelColumn : undefined;
-    if (absent === undefined) yield { text, label: label.trim(), where };
+    const row = Object.fromEntries(columns.map(({ key, index }) => [key, cells[index] as string]));
+    const absent = columns.find(({ key }) => row[key]?.trim() === '')?.name;
+    const { text = '', pair, label = '' } = row;
+    if (absent === undefined) yield { text, ...(pair !== undefined && { pair }), label: label.trim(), where };
     else if (missing === 'error')
       throw new DataError(`${where}: Expected a value in column "${absent}" but received none`);
   }
@@ -85,21 +106,25 @@ async function* ofTable(
 
 async function* ofJsonLines(
   source: Source,
-  { textColumn = 'text', labelColumn = 'label', missing = 'error' }: LabelledTextOptions,
+  { textColumn = 'text', pairColumn, labelColumn = 'label', missing = 'error' }: LabelledTextOptions,
 ): AsyncGenerator<LabelledText, void, undefined> {
   for await (const { line, value } of readJsonLines(source)) {
     const where = `${nameOf(source)}:${line}`;
     const isAbsent = (key: string): boolean => (value[key] ?? '') === '';
-    const absent = [textColumn, labelColumn].find(isAbsent);
+    const textColumns = [textColumn, ...(pairColumn === undefined ? [] : [pairColumn])];
+    const absent = [...textColumns, labelColumn].find(isAbsent);
     if (absent !== undefined && missing === 'skip') continue;
     if (absent !== undefined)
       throw new DataError(`${where}: Expected a value of "${absent}" but received ${shown(value)}`);
-    const { [textColumn]: text, [labelColumn]: label } = value;
-    if (typeof text !== 'string')
-      throw new DataError(`${where}: Expected "${textColumn}" to be a string but received ${shown(text)}`);
+    const [text, pair] = textColumns.map((column) => {
+      const its = value[column];
+      if (typeof its === 'string') return its;
+      throw new DataError(`${where}: Expected "${column}" to be a string but received ${shown(its)}`);
+    }) as [string, string?];
+    const label = value[labelColumn];
     if (!['string', 'number', 'boolean'].includes(typeof label)) {
       throw new DataError(`${where}: Expected "${labelColumn}" to be a string but received ${shown(label)}`);
     }
-    yield { text, label: String(label), where };
+    yield { text, ...(pair !== undefined && { pair }), label: String(label), where };
   }
 }

@@ -1,5 +1,6 @@
 /** Looking into a model: values and gradients by name, for batches that go through it without changing it. */
 import type { Result, Values } from '../backends/executor.js';
+import { swapFirstAxes } from '../data/swap-axes.js';
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph, Probe } from '../graph/graph.js';
 import { full } from '../ops/copy.js';
@@ -7,7 +8,7 @@ import { OptionError, suggestion } from '../program/options.js';
 import type { Arena } from '../program/variable.js';
 import { type Model, shapeKey } from '../train/model.js';
 import type { Batch } from '../train/trainer.js';
-import { type NamedArray, type NamedArrays, swapFirstAxes } from './recurrent.js';
+import type { NamedArray, NamedArrays } from './named-arrays.js';
 
 const GRADIENT = 'grad.';
 

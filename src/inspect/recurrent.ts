@@ -4,6 +4,7 @@
  */
 import { Engine } from '../backends/engine.js';
 import type { Backend, Result } from '../backends/executor.js';
+import { swapFirstAxes } from '../data/swap-axes.js';
 import { differentiate } from '../graph/differentiate.js';
 import { Graph } from '../graph/graph.js';
 import { plan } from '../graph/plan.js';
@@ -11,26 +12,13 @@ import type { Tensor } from '../graph/tensor.js';
 import { Parameters } from '../nn/parameters.js';
 import { Recurrent, type RecurrentConfig } from '../nn/recurrent.js';
 import { sizeOf } from '../program/variable.js';
-
-/** A named array. */
-export interface NamedArray {
-  readonly shape: readonly number[];
-  readonly values: Float32Array | Float64Array | Int32Array;
-}
-
-export type NamedArrays = ReadonlyMap<string, NamedArray>;
-
-/** The shapes of everything `recurrentGradients` takes; names that may be left out are optional. */
-export interface RecurrentShapes {
-  readonly required: ReadonlyMap<string, readonly number[]>;
-  readonly optional: ReadonlyMap<string, readonly number[]>;
-}
+import type { ArrayShapes, NamedArray, NamedArrays } from './named-arrays.js';
 
 /** Tensors of a layer stack for B rows of T steps. */
 export function recurrentShapes(
   config: RecurrentConfig,
   { batch: B, time: T }: { batch: number; time: number },
-): RecurrentShapes {
+): ArrayShapes {
   const { parameters, recurrent } = parametersOf(config);
   const { h, c } = stacked(config, recurrent, B);
   return {
@@ -62,25 +50,6 @@ function stacked(
 ): { readonly h: readonly number[]; readonly c: readonly number[] | undefined } {
   const count = layers * directions;
   return { h: [count, B, outputSize / directions], c: kind === 'lstm' ? [count, B, hiddenSize] : undefined };
-}
-
-/** Swaps the first two axes: batch first to time first and back. */
-export function swapFirstAxes<A extends NamedArray['values']>({
-  shape,
-  values,
-}: {
-  shape: readonly number[];
-  values: A;
-}): A {
-  const [first = 1, second = 1] = shape;
-  const inner = values.length / Math.max(1, first * second);
-  const swapped = values.slice() as A;
-  for (let i = 0; i < first; i++) {
-    for (let j = 0; j < second; j++) {
-      swapped.set(values.subarray((i * second + j) * inner, (i * second + j + 1) * inner), (j * first + i) * inner);
-    }
-  }
-  return swapped;
 }
 
 /**

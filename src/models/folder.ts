@@ -1,9 +1,10 @@
 /** Model folders: config.json, model.safetensors, vocab.json; all of them new or all of them old. */
 
-import { makeFolder, replaceFiles } from '../formats/atomic.js';
+import { type Content, makeFolder, replaceFiles } from '../formats/atomic.js';
 import { FileError, FormatError } from '../formats/errors.js';
+import { readJson, readJsonObject } from '../formats/json.js';
 import { SafetensorsReader, type TensorToWrite, writeTensors } from '../formats/safetensors.js';
-import { access, join, readFile, W_OK } from '../host/node.js';
+import { access, join, W_OK } from '../host/node.js';
 import { wholeNumber } from '../program/options.js';
 import type { Variable } from '../program/variable.js';
 
@@ -14,18 +15,24 @@ export interface ModelFolder {
   /** Without `format_version`, which is added. */
   readonly config: Readonly<Record<string, unknown>>;
   readonly vocabulary?: unknown;
-  readonly parameters: readonly (readonly [variable: Variable, values: Float32Array])[];
+  /** Others, by name. */
+  readonly files?: Readonly<Record<string, Content>> | undefined;
+  readonly parameters: readonly Pick<TensorToWrite, 'name' | 'shape' | 'values'>[];
 }
 
 /**
  * Writes a model folder; an old one is replaced only when everything new is on disk.
  * @throws FileError naming the file and what stood in the way.
  */
-export function writeModelFolder(folder: string, { config, vocabulary, parameters }: ModelFolder): Promise<void> {
-  const tensors = parameters.map(([{ name, shape }, values]): TensorToWrite => ({ name, dtype: 'F32', shape, values }));
+export function writeModelFolder(
+  folder: string,
+  { config, vocabulary, files, parameters }: ModelFolder,
+): Promise<void> {
+  const tensors = parameters.map((parameter): TensorToWrite => ({ ...parameter, dtype: 'F32' }));
   return replaceFiles(folder, {
     'model.safetensors': (sink) => writeTensors(sink, tensors, { format: 'pt' }),
     ...(vocabulary === undefined ? {} : { 'vocab.json': `${JSON.stringify(vocabulary)}\n` }),
+    ...files,
     'config.json': `${JSON.stringify({ format_version: FORMAT_VERSION, ...config }, null, 2)}\n`,
   });
 }
@@ -52,18 +59,6 @@ export async function prepareModelFolder(folder: string): Promise<boolean> {
   throw new FormatError(path, undefined, 'no config.json of another program in the folder a model is saved in', 'one');
 }
 
-/** Reads a JSON file. @throws FileError if it cannot be read, FormatError if it is not JSON. */
-export async function readJson(path: string): Promise<unknown> {
-  const text = await readFile(path, 'utf8').catch((cause) => {
-    throw new FileError('read', path, cause);
-  });
-  try {
-    return JSON.parse(text);
-  } catch (cause) {
-    throw new FormatError(path, undefined, 'JSON', `text that is not (${(cause as Error).message})`);
-  }
-}
-
 /**
  * The config.json of a model folder.
  * @param modelTypes the kinds of model that will do; any when absent
@@ -74,11 +69,8 @@ export async function readModelConfig(
   ...modelTypes: readonly string[]
 ): Promise<Readonly<Record<string, unknown>>> {
   const path = join(folder, 'config.json');
-  const config = await readJson(path);
-  if (typeof config !== 'object' || config === null || Array.isArray(config)) {
-    throw new FormatError(path, undefined, 'an object', JSON.stringify(config));
-  }
-  const { format_version: version, model_type: type } = config as Record<string, unknown>;
+  const config = await readJsonObject(path);
+  const { format_version: version, model_type: type } = config;
   if (version !== FORMAT_VERSION) {
     throw new FormatError(path, undefined, `"format_version": ${FORMAT_VERSION}`, JSON.stringify(version) ?? 'none');
   }
@@ -86,7 +78,7 @@ export async function readModelConfig(
     const known = modelTypes.map((each) => `"${each}"`).join(' or ');
     throw new FormatError(path, undefined, `"model_type": ${known}`, JSON.stringify(type) ?? 'none');
   }
-  return config as Record<string, unknown>;
+  return config;
 }
 
 /** A whole number from 1 in a configuration. @throws FormatError */
@@ -103,6 +95,25 @@ export function wholeNumberIn(
 }
 
 /**
+ * The values of a parameter, from the tensor `name`.
+ * @throws FormatError naming the tensor if it is missing, has another shape or holds a number that is not finite.
+ */
+export async function readParameter(
+  reader: SafetensorsReader,
+  name: string,
+  { shape: expected }: Variable,
+): Promise<Float32Array> {
+  const { shape } = reader.info(name);
+  if (shape.join() !== expected.join()) {
+    throw new FormatError(reader.file, name, `shape [${expected.join(', ')}]`, `[${shape.join(', ')}]`);
+  }
+  const values = await reader.readFloat32(name);
+  const bad = values.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) throw new FormatError(reader.file, name, 'finite numbers', `${values[bad]} at element ${bad}`);
+  return values;
+}
+
+/**
  * The parameters of a safetensors file, one by one.
  * @throws FormatError naming a tensor that is missing, has another shape, holds a NaN, or that the model does not have.
  */
@@ -114,16 +125,7 @@ export async function* readParameters(
   try {
     const known = new Set(variables.map(({ name }) => name));
     const unknown = [...reader.tensors.keys()].find((name) => !known.has(name));
-    for (const variable of variables) {
-      const { shape } = reader.info(variable.name);
-      if (shape.join() !== variable.shape.join()) {
-        throw new FormatError(path, variable.name, `shape [${variable.shape.join(', ')}]`, `[${shape.join(', ')}]`);
-      }
-      const values = await reader.readFloat32(variable.name);
-      const bad = values.findIndex((value) => !Number.isFinite(value));
-      if (bad >= 0) throw new FormatError(path, variable.name, 'finite numbers', `${values[bad]} at element ${bad}`);
-      yield [variable, values];
-    }
+    for (const variable of variables) yield [variable, await readParameter(reader, variable.name, variable)];
     if (unknown !== undefined)
       throw new FormatError(path, unknown, 'only tensors of the model', 'one it does not have');
   } finally {

@@ -14,6 +14,7 @@ import type { Batch } from '../train/trainer.js';
 import { built, type Fields, field, fromJson, namesRule, rulesOf, sizeRule, toJson } from './fields.js';
 import { readModelConfig } from './folder.js';
 import { ForecasterNetwork, type ForecastLoss } from './networks/forecaster.js';
+import { type TrainingPassOptions, trainingPassRules } from './passes.js';
 import {
   buildRules,
   type RecurrentOptions,
@@ -22,7 +23,7 @@ import {
   recurrentSettings,
 } from './recurrent-options.js';
 import { backendOr } from './saved-model.js';
-import { type TrainingPassOptions, trainingPassRules } from './sequence-classifier.js';
+
 import { type PassOptions, TaskModel } from './task-model.js';
 
 /** What a series goes through before it is scaled. */

@@ -1,14 +1,14 @@
 /** A language model over characters, words or byte pairs: the network, its vocabulary, and what one does with them. */
 
 import type { Backend } from '../backends/executor.js';
-import { evaluationWindows, trainingWindows, type Window } from '../data/streams.js';
+import type { Window } from '../data/streams.js';
 import { vocabularyFromJson } from '../data/vocabularies.js';
 import type { Vocabulary } from '../data/vocabulary.js';
 import { FormatError } from '../formats/errors.js';
+import { readJson } from '../formats/json.js';
 import { join } from '../host/node.js';
 import { LanguageModelNetwork } from '../nn/language-model.js';
-import { anything, atLeast, checkOptions, fraction, OptionError, wholeNumber, yesOrNo } from '../program/options.js';
-import { type Evaluation, evaluate } from '../train/evaluate.js';
+import { atLeast, checkOptions, fraction, OptionError, yesOrNo } from '../program/options.js';
 import type { Batch } from '../train/trainer.js';
 import {
   built,
@@ -22,7 +22,7 @@ import {
   toJson,
   vocabularyRule,
 } from './fields.js';
-import { readJson, readModelConfig } from './folder.js';
+import { readModelConfig } from './folder.js';
 import {
   buildRules,
   type RecurrentOptions,
@@ -30,8 +30,8 @@ import {
   recurrentFields,
   recurrentSettings,
 } from './recurrent-options.js';
-import { type SamplingOptions, sampler, samplingRules } from './sampling.js';
-import { backendOr, SavedModel } from './saved-model.js';
+import { backendOr } from './saved-model.js';
+import { aString, type Reader, TextModel } from './text-model.js';
 
 /** What only language models can be told. */
 interface LanguageModelSettings extends Omit<RecurrentSettings, 'bidirectional'> {
@@ -55,33 +55,9 @@ export interface LanguageModelOptions
   readonly vocabulary: Vocabulary;
 }
 
-/** Rows and steps of the windows that text is cut into. */
-export interface WindowOptions {
-  /** B. Default 32. */
-  readonly batch?: number;
-  /** T = k₂. Default 64. */
-  readonly window?: number;
-}
-
-/** Windows for training, which may overlap. */
-export interface TrainingWindowOptions extends WindowOptions {
-  /** Steps from one window to the next, k₁, at most `window`. Default: `window`. */
-  readonly step?: number;
-}
-
-export interface GenerateOptions extends SamplingOptions {
-  /** Text to go on from. Default: a token of the vocabulary. */
-  readonly prompt?: string;
-  /** Tokens to generate. Default 200. */
-  readonly length?: number;
-  readonly signal?: AbortSignal | undefined;
-}
-
 const MODEL_TYPE = 'language_model';
 /** What the first models were called, all of them LSTMs. */
 const OLD_TYPE = 'lstm_language_model';
-
-const aString = { expected: 'a string', accepts: (value: unknown) => typeof value === 'string' };
 
 const { bidirectional: _, ...recurrent } = recurrentFields;
 const fields: Fields<LanguageModelSettings> = {
@@ -96,16 +72,6 @@ const fields: Fields<LanguageModelSettings> = {
 
 const rules = { ...rulesOf(fields), ...buildRules, vocabulary: vocabularyRule };
 
-const generateRules = {
-  ...samplingRules,
-  prompt: aString,
-  length: wholeNumber(0),
-  signal: anything,
-};
-
-const windowRules = { batch: wholeNumber(1), window: wholeNumber(1) };
-const trainingWindowRules = { ...windowRules, step: wholeNumber(1) };
-
 /** The one token of what ends a document. @throws OptionError */
 function documentEndIn(vocabulary: Vocabulary, text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
@@ -117,8 +83,8 @@ function documentEndIn(vocabulary: Vocabulary, text: string | undefined): number
   );
 }
 
-export class LanguageModel extends SavedModel<LanguageModelNetwork> {
-  readonly #documentEnd: number | undefined;
+export class LanguageModel extends TextModel<LanguageModelNetwork> {
+  protected override readonly documentEnd: number | undefined;
 
   private constructor(
     readonly vocabulary: Vocabulary,
@@ -127,7 +93,7 @@ export class LanguageModel extends SavedModel<LanguageModelNetwork> {
   ) {
     const { documentEnd, ...network } = settings;
     super(new LanguageModelNetwork({ ...network, vocabularySize: vocabulary.size }), backend);
-    this.#documentEnd = documentEndIn(vocabulary, documentEnd);
+    this.documentEnd = documentEndIn(vocabulary, documentEnd);
   }
 
   /**
@@ -164,78 +130,27 @@ export class LanguageModel extends SavedModel<LanguageModelNetwork> {
     return built(file, () => new LanguageModel(vocabulary, settings, loaded)).stored(folder);
   }
 
-  /**
-   * Batches for training: the text as `batch` contiguous streams, `window` steps at a time, pass after pass without end.
-   * @throws DataError for a character the vocabulary lacks or a text too short for one window.
-   */
-  *batches(
-    text: string | Int32Array<ArrayBuffer>,
-    options: TrainingWindowOptions = {},
-  ): Generator<Batch, void, undefined> {
-    checkOptions('batches', options, trainingWindowRules);
-    const { batch = 32, window = 64, step } = options;
-    const documentEnd = this.#documentEnd;
-    for (const each of trainingWindows(this.#tokens(text), { batch, window, step, documentEnd }))
-      yield toBatch(each, batch);
-  }
-
-  /**
-   * The mean loss over a text, each stream predicted to its end; fewer streams than `batch` where the text is short.
-   * @throws DataError for a character the vocabulary lacks or a text of fewer than two tokens.
-   */
-  async evaluate(
-    text: string | Int32Array<ArrayBuffer>,
-    { signal, ...options }: WindowOptions & { readonly signal?: AbortSignal | undefined } = {},
-  ): Promise<Evaluation> {
-    checkOptions('evaluate', options, windowRules);
-    const { batch = 32, window = 64 } = options;
-    const tokens = this.#tokens(text);
-    const rows = Math.max(1, Math.min(batch, Math.floor((tokens.length - 1) / window)));
-    return evaluate(
-      this,
-      batchesOf(evaluationWindows(tokens, { batch: rows, window, documentEnd: this.#documentEnd }), rows),
-      { signal },
-    );
-  }
-
-  /**
-   * Generates text, token by token. The same options give the same text on the same backend.
-   * @throws OptionError, or DataError if the prompt has a character the vocabulary lacks.
-   */
-  async *generate(options: GenerateOptions = {}): AsyncGenerator<string, void, undefined> {
-    checkOptions('generate', options, generateRules);
-    const { prompt = '', length = 200, signal, ...sampling } = options;
-    const sample = sampler(sampling);
-    const given = this.vocabulary.encode(prompt);
-    const decoding = this.vocabulary.decoding();
-    for (const token of given) decoding.next(token);
-    const advance = await this.#reader();
-    let logits = await advance(given.length > 0 ? given : this.#firstToken());
-    for (let index = 0; index < length && !signal?.aborted; index++) {
-      const token = sample(logits);
-      const piece = decoding.next(token);
-      if (piece !== '') yield piece;
-      logits = await advance(Int32Array.of(token));
-    }
-    const rest = decoding.end();
-    if (rest !== '') yield rest;
-  }
-
-  /** All of {@link generate} as one string, without the prompt. */
-  async generateText(options: GenerateOptions = {}): Promise<string> {
-    let text = '';
-    for await (const piece of this.generate(options)) text += piece;
-    return text;
-  }
-
   protected description() {
     const config = { model_type: MODEL_TYPE, vocab_size: this.vocabulary.size, ...toJson(fields, this.settings) };
     return { config, vocabulary: this.vocabulary.toJSON() };
   }
 
-  /** A function that reads tokens on, and gives the logits of the token after them. */
-  async #reader(): Promise<(tokens: Int32Array) => Promise<ArrayLike<number>>> {
-    const { unknown } = this.vocabulary;
+  protected override toBatch(
+    { inputs, labels, labelCount, steps, first, carry, resets }: Window,
+    batch: number,
+  ): Batch {
+    return {
+      inputs: { tokens: inputs, labels, ...(resets && { resets }) },
+      resets: resets !== undefined,
+      time: steps,
+      batch,
+      labelCount,
+      first,
+      carry,
+    };
+  }
+
+  protected override async reader(): Promise<Reader> {
     const state = await this.state('generation state', 1);
     const program = this.programs.get('generate', (graph) => {
       const { logits, next } = this.network.logits(graph, { time: 1, batch: 1 }, state, {});
@@ -253,34 +168,7 @@ export class LanguageModel extends SavedModel<LanguageModelNetwork> {
         let logits: ArrayLike<number> = [];
         for (const token of tokens) ({ logits = [] } = await session.run(program, { tokens: [token] }));
         carried = Float32Array.from(await session.read(state.whole));
-        // What the vocabulary lacks cannot be written.
-        if (unknown !== undefined)
-          logits = Array.from(logits, (logit, token) => (token === unknown ? -Infinity : logit));
         return logits;
       });
   }
-
-  /** The token that texts without a prompt begin after. */
-  #firstToken(): Int32Array {
-    const { unknown, size } = this.vocabulary;
-    return Int32Array.of(unknown === 0 && size > 1 ? 1 : 0);
-  }
-
-  #tokens(text: string | Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
-    return typeof text === 'string' ? this.vocabulary.encode(text) : text;
-  }
-}
-
-const toBatch = ({ inputs, labels, labelCount, steps, first, carry, resets }: Window, batch: number): Batch => ({
-  inputs: { tokens: inputs, labels, ...(resets && { resets }) },
-  resets: resets !== undefined,
-  time: steps,
-  batch,
-  labelCount,
-  first,
-  carry,
-});
-
-function* batchesOf(windows: Iterable<Window>, batch: number): Generator<Batch, void, undefined> {
-  for (const window of windows) yield toBatch(window, batch);
 }

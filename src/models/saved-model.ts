@@ -3,12 +3,12 @@
 import type { Backend } from '../backends/executor.js';
 import { loadBackend } from '../backends/select.js';
 import { join } from '../host/node.js';
-import { Model, type Network } from '../train/model.js';
-import { readParameters, writeModelFolder } from './folder.js';
+import { Model, type Weights } from '../train/model.js';
+import { type ModelFolder, readParameters, writeModelFolder } from './folder.js';
 
 export const backendOr = async (backend: Backend | undefined): Promise<Backend> => backend ?? (await loadBackend());
 
-export abstract class SavedModel<N extends Network> extends Model<N> {
+export abstract class SavedModel<N extends Weights> extends Model<N> {
   /** Parameters get memory, and fresh values. @throws OutOfMemoryError */
   protected async fresh(seed: number): Promise<this> {
     await this.allocate();
@@ -26,18 +26,23 @@ export abstract class SavedModel<N extends Network> extends Model<N> {
     return this;
   }
 
-  /** Everything that config.json says, and the vocabulary where there is one. */
-  protected abstract description(): {
-    readonly config: Readonly<Record<string, unknown>>;
-    readonly vocabulary?: unknown;
-  };
+  /** Everything that config.json says, and what belongs beside it. */
+  protected abstract description(): Omit<ModelFolder, 'parameters'>;
 
   /**
    * Writes `config.json`, `model.safetensors` (PyTorch names) and, where there is a vocabulary, `vocab.json`: all that `load` needs. An old
-   * model in the folder is replaced whole or not at all.
+   * model in the folder is replaced whole or not at all. What is asked of the model meanwhile waits, so that all parameters are of one step.
    * @throws FileError naming the file and what stood in the way.
    */
   async save(folder: string): Promise<void> {
-    await writeModelFolder(folder, { ...this.description(), parameters: await this.readParameters() });
+    const { variables } = this.network.parameters.arena;
+    await this.engine.use((session) => {
+      const parameters = variables.map((variable) => ({
+        name: variable.name,
+        shape: variable.shape,
+        values: () => session.read(variable),
+      }));
+      return writeModelFolder(folder, { ...this.description(), parameters });
+    });
   }
 }

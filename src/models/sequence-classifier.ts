@@ -1,22 +1,23 @@
 /** Texts and their classes: the network, its vocabulary and labels, and what one does with them. */
 
 import type { Backend } from '../backends/executor.js';
-import { bucketed, sortedBatches } from '../data/batching.js';
 import { DataError } from '../data/errors.js';
 import { IGNORED } from '../data/ignored.js';
 import type { LabelledText } from '../data/labelled-texts.js';
 import { type LearntVocabularyOptions, learnVocabulary, vocabularyFromJson } from '../data/vocabularies.js';
 import type { Units, Vocabulary } from '../data/vocabulary.js';
+import { readJson } from '../formats/json.js';
 import { join } from '../host/node.js';
 import { type ClassificationMetrics, classificationMetrics, confusionMatrix } from '../metrics/classification.js';
 import { checkOptions, oneOf, wholeNumber } from '../program/options.js';
 import type { Batch } from '../train/trainer.js';
 import { collect, type Examples } from './collect.js';
 import { built, type Fields, field, fromJson, namesRule, rulesOf, sizeRule, toJson, vocabularyRule } from './fields.js';
-import { readJson, readModelConfig } from './folder.js';
+import { readModelConfig } from './folder.js';
 import { Labels, largestInRow, softmaxRow } from './labels.js';
 import { ClassifierNetwork, type Pooling } from './networks/classifier.js';
 import { padTokens } from './padding.js';
+import { type EncodedExamples, type Found, onePass, type TrainingPassOptions, trainingPasses } from './passes.js';
 import {
   buildRules,
   type RecurrentOptions,
@@ -56,13 +57,6 @@ export interface LearntClassifierOptions extends Omit<SequenceClassifierOptions,
   readonly minCount?: number;
 }
 
-export interface TrainingPassOptions {
-  /** Rows of a batch. */
-  readonly batch?: number;
-  /** Of the order of examples. Default 1. */
-  readonly seed?: number;
-}
-
 export interface ClassMetricsByName {
   readonly label: string;
   readonly precision: number;
@@ -93,6 +87,8 @@ interface Encoded {
   readonly label: number;
 }
 
+type Batched = EncodedExamples<Encoded>;
+
 const MODEL_TYPE = 'sequence_classifier';
 
 const fields: Fields<Settings> = {
@@ -104,7 +100,6 @@ const fields: Fields<Settings> = {
 };
 
 const rules = { ...rulesOf(fields), ...buildRules, vocabulary: vocabularyRule };
-export const trainingPassRules = { batch: wholeNumber(1), seed: wholeNumber(0) };
 
 /** Evaluation of classes by name. */
 export function namedEvaluation(
@@ -187,32 +182,21 @@ export class SequenceClassifier extends TaskModel<ClassifierNetwork> {
     examples: Examples<LabelledText>,
     options: TrainingPassOptions = {},
   ): AsyncGenerator<Batch, void, undefined> {
-    checkOptions('batches', options, trainingPassRules);
-    const { batch = 64, seed = 1 } = options;
-    const encoded = (await collect(examples)).map((example) => this.#encode(example));
-    if (encoded.length === 0) throw new DataError('Expected examples to train on but received none');
-    const lengths = encoded.map(({ tokens }) => tokens.length);
-    const rows = Math.min(batch, encoded.length);
-    for (let turn = 0; ; turn++) {
-      for (const positions of bucketed(lengths, { batch: rows, seed, turn })) {
-        yield this.#batch(
-          positions.map((position) => encoded[position] as Encoded),
-          rows,
-        );
-      }
-    }
+    yield* trainingPasses(await this.#encoded(examples), { batch: 64, ...options });
   }
 
   /** Loss and metrics over examples. @throws DataError as {@link batches} */
   async evaluate(examples: Examples<LabelledText>, options: PassOptions = {}): Promise<ClassificationEvaluation> {
-    const encoded = (await collect(examples)).map((example) => this.#encode(example));
+    const encoded = await this.#encoded(examples);
     let loss = 0;
     const predicted: number[] = [];
     for await (const { position, row, result } of this.#pass(encoded, options)) {
       if (row === 0) loss += result.loss;
       predicted[position] = largestInRow(result.predictions, row, this.#labels.size);
     }
-    const actual = encoded.map(({ label }) => label).filter((_, position) => predicted[position] !== undefined);
+    const actual = encoded.examples
+      .map(({ label }) => label)
+      .filter((_, position) => predicted[position] !== undefined);
     return namedEvaluation(
       this.#labels,
       loss,
@@ -223,9 +207,9 @@ export class SequenceClassifier extends TaskModel<ClassifierNetwork> {
 
   /** The classes of texts, in their order. @throws DataError for an empty text */
   async predict(texts: Examples<string>, options: PassOptions = {}): Promise<Classification[]> {
-    const encoded = (await collect(texts)).map((text) => ({ tokens: this.#tokens(text, undefined), label: IGNORED }));
+    const examples = (await collect(texts)).map((text) => ({ tokens: this.#tokens(text, undefined), label: IGNORED }));
     const found: Classification[] = [];
-    for await (const { position, row, result } of this.#pass(encoded, options)) {
+    for await (const { position, row, result } of this.#pass(this.#batched(examples), options)) {
       const probabilities = softmaxRow(result.predictions, row, this.#labels.size);
       const best = largestInRow(probabilities, 0, this.#labels.size);
       found[position] = { label: this.#labels.name(best), probability: probabilities[best] as number, probabilities };
@@ -238,22 +222,16 @@ export class SequenceClassifier extends TaskModel<ClassifierNetwork> {
     return { config, vocabulary: this.vocabulary.toJSON() };
   }
 
-  /** The results of every example, batch by batch. */
-  async *#pass(encoded: readonly Encoded[], { batch = 64, signal }: PassOptions) {
-    const rows = Math.min(batch, Math.max(1, encoded.length));
-    for (const positions of sortedBatches(
-      encoded.map(({ tokens }) => tokens.length),
-      rows,
-    )) {
-      if (signal?.aborted) return;
-      const result = await this.compute(
-        this.#batch(
-          positions.map((position) => encoded[position] as Encoded),
-          rows,
-        ),
-      );
-      for (const [row, position] of positions.entries()) yield { position, row, result };
-    }
+  #pass(encoded: Batched, options: PassOptions): AsyncGenerator<Found, void, undefined> {
+    return onePass(encoded, { batch: 64, ...options }, (batch) => this.compute(batch));
+  }
+
+  async #encoded(examples: Examples<LabelledText>): Promise<Batched> {
+    return this.#batched((await collect(examples)).map((example) => this.#encode(example)));
+  }
+
+  #batched(examples: readonly Encoded[]): Batched {
+    return { examples, lengthOf: ({ tokens }) => tokens.length, batch: (some, rows) => this.#batch(some, rows) };
   }
 
   #tokens(text: string, where: string | undefined): Int32Array {

@@ -1,20 +1,21 @@
 /** Sequences with a label for each token: the network, its vocabulary and labels, and what one does with them. */
 
 import type { Backend } from '../backends/executor.js';
-import { bucketed, sortedBatches } from '../data/batching.js';
 import { DataError } from '../data/errors.js';
 import { IGNORED } from '../data/ignored.js';
 import type { LabelledSequence } from '../data/labelled-sequences.js';
 import { WordVocabulary, type WordVocabularyOptions } from '../data/words.js';
+import { readJson } from '../formats/json.js';
 import { join } from '../host/node.js';
 import { checkOptions, wholeNumber } from '../program/options.js';
 import type { Batch } from '../train/trainer.js';
 import { collect, type Examples } from './collect.js';
 import { built, type Fields, field, fromJson, namesRule, rulesOf, sizeRule, toJson } from './fields.js';
-import { readJson, readModelConfig } from './folder.js';
+import { readModelConfig } from './folder.js';
 import { Labels, largestInRow } from './labels.js';
 import { LabellerNetwork } from './networks/labeller.js';
 import { padTokens } from './padding.js';
+import { type EncodedExamples, onePass, type TrainingPassOptions, trainingPasses } from './passes.js';
 import {
   buildRules,
   type RecurrentOptions,
@@ -23,12 +24,7 @@ import {
   recurrentSettings,
 } from './recurrent-options.js';
 import { backendOr } from './saved-model.js';
-import {
-  type ClassificationEvaluation,
-  namedEvaluation,
-  type TrainingPassOptions,
-  trainingPassRules,
-} from './sequence-classifier.js';
+import { type ClassificationEvaluation, namedEvaluation } from './sequence-classifier.js';
 import { type PassOptions, TaskModel } from './task-model.js';
 
 interface Settings extends RecurrentSettings {
@@ -59,6 +55,8 @@ interface Encoded {
   readonly tokens: Int32Array;
   readonly labels: Int32Array;
 }
+
+type Batched = EncodedExamples<Encoded>;
 
 const MODEL_TYPE = 'sequence_labeller';
 
@@ -143,31 +141,18 @@ export class SequenceLabeller extends TaskModel<LabellerNetwork> {
     examples: Examples<LabelledSequence>,
     options: TrainingPassOptions = {},
   ): AsyncGenerator<Batch, void, undefined> {
-    checkOptions('batches', options, trainingPassRules);
-    const { batch = 32, seed = 1 } = options;
-    const encoded = (await collect(examples)).map((example) => this.#encode(example));
-    if (encoded.length === 0) throw new DataError('Expected examples to train on but received none');
-    const rows = Math.min(batch, encoded.length);
-    const lengths = encoded.map(({ tokens }) => tokens.length);
-    for (let turn = 0; ; turn++) {
-      for (const positions of bucketed(lengths, { batch: rows, seed, turn })) {
-        yield this.#batch(
-          positions.map((position) => encoded[position] as Encoded),
-          rows,
-        );
-      }
-    }
+    yield* trainingPasses(await this.#encoded(examples), { batch: 32, ...options });
   }
 
   /** Loss and metrics over all tokens of examples. @throws DataError as {@link batches} */
   async evaluate(examples: Examples<LabelledSequence>, options: PassOptions = {}): Promise<ClassificationEvaluation> {
-    const encoded = (await collect(examples)).map((example) => this.#encode(example));
+    const encoded = await this.#encoded(examples);
     const actual: number[] = [];
     const predicted: number[] = [];
     let loss = 0;
     for await (const { position, row, result, found } of this.#pass(encoded, options)) {
       if (row === 0) loss += result.loss;
-      for (const label of (encoded[position] as Encoded).labels) actual.push(label);
+      for (const label of (encoded.examples[position] as Encoded).labels) actual.push(label);
       for (const label of found) predicted.push(label);
     }
     return namedEvaluation(this.#labels, loss, actual, predicted);
@@ -178,11 +163,11 @@ export class SequenceLabeller extends TaskModel<LabellerNetwork> {
     const all = await collect(sequences);
     const labels: string[][] = all.map(() => []);
     const present = [...all.keys()].filter((index) => (all[index] as readonly string[]).length > 0);
-    const encoded = present.map((index): Encoded => {
+    const examples = present.map((index): Encoded => {
       const tokens = this.#tokens(all[index] as readonly string[], undefined);
       return { tokens, labels: new Int32Array(tokens.length).fill(IGNORED) };
     });
-    for await (const { position, found } of this.#pass(encoded, options)) {
+    for await (const { position, found } of this.#pass(this.#batched(examples), options)) {
       labels[present[position] as number] = found.map((label) => this.#labels.name(label));
     }
     return labels;
@@ -194,27 +179,24 @@ export class SequenceLabeller extends TaskModel<LabellerNetwork> {
   }
 
   /** The labels found for every sequence, batch by batch. */
-  async *#pass(encoded: readonly Encoded[], { batch = 32, signal }: PassOptions) {
-    const rows = Math.min(batch, Math.max(1, encoded.length));
-    for (const positions of sortedBatches(
-      encoded.map(({ tokens }) => tokens.length),
-      rows,
+  async *#pass(encoded: Batched, options: PassOptions) {
+    for await (const { position, row, result } of onePass(encoded, { batch: 32, ...options }, (batch) =>
+      this.compute(batch),
     )) {
-      if (signal?.aborted) return;
-      const result = await this.compute(
-        this.#batch(
-          positions.map((position) => encoded[position] as Encoded),
-          rows,
-        ),
+      const { length } = (encoded.examples[position] as Encoded).tokens;
+      const found = Array.from({ length }, (_, t) =>
+        largestInRow(result.predictions, t * result.rows + row, this.#labels.size),
       );
-      for (const [row, position] of positions.entries()) {
-        const { length } = (encoded[position] as Encoded).tokens;
-        const found = Array.from({ length }, (_, t) =>
-          largestInRow(result.predictions, t * rows + row, this.#labels.size),
-        );
-        yield { position, row, result, found };
-      }
+      yield { row, position, result, found };
     }
+  }
+
+  async #encoded(examples: Examples<LabelledSequence>): Promise<Batched> {
+    return this.#batched((await collect(examples)).map((example) => this.#encode(example)));
+  }
+
+  #batched(examples: readonly Encoded[]): Batched {
+    return { examples, lengthOf: ({ tokens }) => tokens.length, batch: (some, rows) => this.#batch(some, rows) };
   }
 
   #tokens(tokens: readonly string[], where: string | undefined): Int32Array {

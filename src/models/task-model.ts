@@ -3,7 +3,7 @@ import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { Mode } from '../nn/mode.js';
 import { Arena } from '../program/variable.js';
-import { type BatchShape, type Network, shapeKey } from '../train/model.js';
+import { type BatchShape, type Model, type Network, shapeKey } from '../train/model.js';
 import type { Batch } from '../train/trainer.js';
 import { SavedModel } from './saved-model.js';
 
@@ -32,6 +32,9 @@ export interface BatchResult {
   /** Sum over the labels that count. */
   readonly loss: number;
   readonly predictions: ArrayLike<number>;
+  /** T and B of the batch. */
+  readonly time: number;
+  readonly rows: number;
 }
 
 /** Options of everything that goes over data without training. */
@@ -41,17 +44,29 @@ export interface PassOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** Loss and predictions of one batch, without dropout. */
+export async function computeBatch(
+  model: Model<TaskNetwork>,
+  { inputs, labelCount, first: _, ...shape }: Batch,
+): Promise<BatchResult> {
+  const program = model.programs.get(`outputs ${shapeKey(shape)}`, (graph) => {
+    const outputs = model.network.outputs(graph, shape, model.scalar(graph, 'lossDenominator'), {});
+    for (const [name, tensor] of Object.entries(outputs)) graph.output(name, tensor);
+  });
+  return model.engine.use(async (session) => {
+    await model.writeScalars(session, { lossDenominator: 1 });
+    const { loss, predictions } = await session.run(program, inputs);
+    return {
+      loss: labelCount === 0 ? 0 : (loss?.[0] as number),
+      predictions: predictions ?? [],
+      time: shape.time,
+      rows: shape.batch,
+    };
+  });
+}
+
 export abstract class TaskModel<N extends TaskNetwork> extends SavedModel<N> {
-  /** Loss and predictions of one batch, without dropout. */
-  protected async compute({ inputs, labelCount, first: _, ...shape }: Batch): Promise<BatchResult> {
-    const program = this.programs.get(`outputs ${shapeKey(shape)}`, (graph) => {
-      const outputs = this.network.outputs(graph, shape, this.scalar(graph, 'lossDenominator'), {});
-      for (const [name, tensor] of Object.entries(outputs)) graph.output(name, tensor);
-    });
-    return this.engine.use(async (session) => {
-      await this.writeScalars(session, { lossDenominator: 1 });
-      const { loss, predictions } = await session.run(program, inputs);
-      return { loss: labelCount === 0 ? 0 : (loss?.[0] as number), predictions: predictions ?? [] };
-    });
+  protected compute(batch: Batch): Promise<BatchResult> {
+    return computeBatch(this, batch);
   }
 }

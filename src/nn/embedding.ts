@@ -2,24 +2,27 @@
 import type { Tensor } from '../graph/tensor.js';
 import { embedding } from '../ops/embedding.js';
 import type { Variable } from '../program/variable.js';
-import type { Scope } from './parameters.js';
+import { normally, type Scope } from './parameters.js';
 
 export interface EmbeddingConfig {
   /** Tokens. */
   readonly count: number;
   /** Elements of a token's vector. */
   readonly size: number;
+  /** Standard deviation of the table, which starts normal. Default 1, as PyTorch's. */
+  readonly deviation?: number;
 }
 
-/** y [...ids, size] = the vectors of `ids`; the table starts standard normal, as PyTorch's does. */
+/** y [...ids, size] = the vectors of `ids`. */
 export class Embedding {
   readonly weight: Variable;
 
-  constructor(scope: Scope, { count, size }: EmbeddingConfig) {
-    this.weight = scope.parameter('weight', [count, size], { kind: 'normal', mean: 0, deviation: 1 });
+  constructor(scope: Scope, { count, size, deviation = 1 }: EmbeddingConfig) {
+    this.weight = scope.parameter('weight', [count, size], normally(deviation));
   }
 
-  forward(ids: Tensor): Tensor {
-    return embedding(ids.graph.read(this.weight), ids);
+  /** @param learnt as of {@link embedding} */
+  forward(ids: Tensor, learnt?: Tensor): Tensor {
+    return embedding(ids.graph.read(this.weight), ids, learnt);
   }
 }

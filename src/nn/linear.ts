@@ -2,7 +2,7 @@
 import type { Tensor } from '../graph/tensor.js';
 import { linear } from '../ops/matmul.js';
 import type { Variable } from '../program/variable.js';
-import { type Scope, within } from './parameters.js';
+import { constant, normally, type Scope, within } from './parameters.js';
 
 export interface LinearConfig {
   readonly inputSize: number;
@@ -11,17 +11,20 @@ export interface LinearConfig {
   readonly bias?: boolean;
   /** A parameter [outputSize, inputSize] of another module that serves here too. */
   readonly weight?: Variable;
+  /** Standard deviation of W, which starts normal, and b 0. Default: W and b start uniform within 1 / √inputSize. */
+  readonly deviation?: number;
 }
 
-/** y [..., outputSize] = x [..., inputSize] · Wᵀ + b; W and b start uniform within 1 / √inputSize. */
+/** y [..., outputSize] = x [..., inputSize] · Wᵀ + b. */
 export class Linear {
   readonly weight: Variable;
   readonly bias: Variable | undefined;
 
-  constructor(scope: Scope, { inputSize, outputSize, bias = true, weight }: LinearConfig) {
+  constructor(scope: Scope, { inputSize, outputSize, bias = true, weight, deviation }: LinearConfig) {
     const bound = within(1 / Math.sqrt(inputSize));
-    this.weight = weight ?? scope.parameter('weight', [outputSize, inputSize], bound);
-    this.bias = bias ? scope.parameter('bias', [outputSize], bound) : undefined;
+    const [initialWeight, initialBias] = deviation === undefined ? [bound, bound] : [normally(deviation), constant(0)];
+    this.weight = weight ?? scope.parameter('weight', [outputSize, inputSize], initialWeight);
+    this.bias = bias ? scope.parameter('bias', [outputSize], initialBias) : undefined;
   }
 
   forward(x: Tensor): Tensor {

@@ -19,6 +19,9 @@ export type Initializer =
   | { readonly kind: 'normal'; readonly mean: number; readonly deviation: number }
   | { readonly kind: 'constant'; readonly value: number };
 
+/** Normal with mean 0. */
+export const normally = (deviation: number): Initializer => ({ kind: 'normal', mean: 0, deviation });
+
 /** Uniform in [−bound, bound). */
 export const within = (bound: number): Uniform => ({ kind: 'uniform', low: -bound, high: bound });
 
@@ -65,6 +68,13 @@ export class Parameters {
     return variable;
   }
 
+  /** Parameters of one shape below each other, which graphs see as one. */
+  join(names: readonly string[], shape: readonly number[], initializer: Initializer): Variable {
+    const joined = this.arena.join(names.map((name) => ({ name, shape })));
+    for (const part of joined.parts) this.initializers.set(part, initializer);
+    return joined;
+  }
+
   /** A number for a source of randomness (a dropout) that no other source of this model has. */
   nextStream(): number {
     return this.#streams++;
@@ -84,6 +94,15 @@ export class Scope {
 
   parameter(name: string, shape: readonly number[], initializer: Initializer): Variable {
     return this.parameters.add(this.prefix + name, shape, initializer);
+  }
+
+  /** Parameters of one shape below each other, which graphs see as the one variable that is returned. */
+  joined(names: readonly string[], shape: readonly number[], initializer: Initializer): Variable {
+    return this.parameters.join(
+      names.map((name) => this.prefix + name),
+      shape,
+      initializer,
+    );
   }
 
   nextStream(): number {

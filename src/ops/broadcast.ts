@@ -3,7 +3,7 @@ import { matchShapes } from '../graph/errors.js';
 import { call } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import type { AnyCall } from '../program/encode.js';
-import { computed, full, reshape } from './copy.js';
+import { computed, full, passOn, reshape } from './copy.js';
 import { matmul } from './matmul.js';
 import { columnSum } from './reduce.js';
 
@@ -28,6 +28,24 @@ export function broadcastRows(x: Tensor, R: number): Tensor {
     outputs: { y: { shape: [R, C] } },
     calls: ({ y }) => [repeated(x, y, [0, 1], R, C)],
     gradient: ({ y: dy }) => ({ to: { x: dy && columnSum(dy) } }),
+  }).y;
+}
+
+/** y [R, C] = x + row [C] in every row. Gradient: dx = dy, drow = Σ over rows of dy. */
+export function addToRows(x: Tensor, row: Tensor): Tensor {
+  const { R, C } = matchShapes('addToRows', { x: [x, ['R', 'C']], row: [row, ['C']] });
+  return x.graph.node({
+    op: 'addToRows',
+    inputs: { x, row },
+    outputs: { y: { shape: [R, C], initial: x } },
+    calls: ({ y }) => [
+      call(
+        'copyAdd',
+        { x: row, y },
+        { n0: 1, n1: 1, n2: R, n3: C, x0: 0, x1: 0, x2: 0, x3: 1, y0: 0, y1: 0, y2: C, y3: 1 },
+      ),
+    ],
+    gradient: ({ y: dy }) => ({ to: { x: dy && passOn(dy), row: dy && columnSum(dy) } }),
   }).y;
 }
 

@@ -20,6 +20,34 @@ export interface CrossEntropyOptions {
   readonly labelSmoothing?: number;
 }
 
+/** The loss of each row of logits [N, V], and the gradient of their sum, both divided by `denominator`. Not differentiated. */
+export function softmaxCrossEntropy(
+  logits: Tensor,
+  labels: Tensor,
+  denominator: Tensor,
+  { labelSmoothing = 0 }: CrossEntropyOptions = {},
+): { readonly rowLoss: Tensor; readonly dLogits: Tensor } {
+  const { N, V } = matchShapes('crossEntropy', {
+    logits: [logits, ['N', 'V']],
+    labels: [labels, ['N']],
+    denominator: [denominator, [1]],
+  });
+  if (labels.type !== 'i32') throw new ShapeError('crossEntropy', 'labels', 'of type i32', labels);
+  return logits.graph.node({
+    op: 'softmaxCrossEntropy',
+    inputs: {},
+    outputs: { rowLoss: { shape: [N] }, dLogits: { shape: [N, V] } },
+    calls: ({ rowLoss, dLogits }) => [
+      call(
+        'softmaxCrossEntropy',
+        { logits, labels, denominator, rowLoss, dLogits },
+        { N, V },
+        { smoothing: labelSmoothing },
+      ),
+    ],
+  });
+}
+
 /**
  * The loss [1] of logits [N, V] against labels [N] (i32; −100 is ignored), divided by `denominator` [1]: the number of labels that
  * count, for a mean.
@@ -29,27 +57,14 @@ export function crossEntropy(
   logits: Tensor,
   labels: Tensor,
   denominator: Tensor,
-  { labelSmoothing = 0 }: CrossEntropyOptions = {},
+  options?: CrossEntropyOptions,
 ): Tensor {
-  const { N, V } = matchShapes('crossEntropy', {
-    logits: [logits, ['N', 'V']],
-    labels: [labels, ['N']],
-    denominator: [denominator, [1]],
-  });
-  if (labels.type !== 'i32') throw new ShapeError('crossEntropy', 'labels', 'of type i32', labels);
+  const { rowLoss, dLogits } = softmaxCrossEntropy(logits, labels, denominator, options);
   return logits.graph.node({
     op: 'crossEntropy',
     inputs: { logits },
-    outputs: { rowLoss: { shape: [N] }, dLogits: { shape: [N, V] }, loss: { shape: [1] } },
-    calls: (out) => [
-      call(
-        'softmaxCrossEntropy',
-        { logits, labels, denominator, rowLoss: out.rowLoss, dLogits: out.dLogits },
-        { N, V },
-        { smoothing: labelSmoothing },
-      ),
-      call('sum', { x: out.rowLoss, y: out.loss }, { n: N }),
-    ],
-    gradient: ({ loss: dLoss }, { dLogits }) => ({ to: { logits: dLoss && computed(() => scaleBy(dLogits, dLoss)) } }),
+    outputs: { loss: { shape: [1] } },
+    calls: ({ loss }) => [call('sum', { x: rowLoss, y: loss }, { n: rowLoss.elements })],
+    gradient: ({ loss: dLoss }) => ({ to: { logits: dLoss && computed(() => scaleBy(dLogits, dLoss)) } }),
   }).loss;
 }

@@ -3,8 +3,8 @@ import type { Arena } from '../program/variable.js';
 
 /** Settings for the parameters whose name matches. */
 export interface ParameterGroup {
-  /** Matched against parameter names, such as `lstm.weight_hh_l0`. The first group that matches counts. */
-  readonly match: RegExp;
+  /** Matched against parameter names, such as `lstm.weight_hh_l0`, or asked about them. The first group that matches counts. */
+  readonly match: RegExp | ((name: string) => boolean);
   /** Multiplies the learning rate. Default 1. */
   readonly rateFactor?: number;
   /** Default: the trainer's weight decay. */
@@ -12,6 +12,12 @@ export interface ParameterGroup {
   /** Gets no gradient and does not change. Default false. */
   readonly frozen?: boolean;
 }
+
+/** Groups, or what makes them from the names of a model's parameters. */
+export type ParameterGroups = readonly ParameterGroup[] | ((names: readonly string[]) => readonly ParameterGroup[]);
+
+const matches = ({ match }: ParameterGroup, name: string): boolean =>
+  match instanceof RegExp ? name.search(match) >= 0 : match(name);
 
 export interface SegmentTable {
   /** Rows of offset, length, group, frozen, one for each parameter. */
@@ -27,7 +33,7 @@ export function segmentTable(parameters: Arena, groups: readonly ParameterGroup[
   const all: readonly ParameterGroup[] = [...groups, { match: /^/ }];
   const frozen = new Set<string>();
   const rows = parameters.variables.flatMap(({ name, offset, elements }) => {
-    const index = all.findIndex(({ match }) => name.search(match) >= 0);
+    const index = all.findIndex((group) => matches(group, name));
     const isFrozen = all[index]?.frozen === true;
     if (isFrozen) frozen.add(name);
     return [offset, elements, index, Number(isFrozen)];

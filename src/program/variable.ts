@@ -20,6 +20,8 @@ export class Variable {
     readonly type: DataType,
     /** Elements from the start of the arena. */
     readonly offset: number,
+    /** The variables that this one consists of, if they were joined. */
+    readonly parts: readonly Variable[] = [],
   ) {
     this.elements = sizeOf(shape);
   }
@@ -36,7 +38,10 @@ export class Variable {
 
 /** Variables side by side. Arenas of the same layout (parameters, gradients, moments) are made with {@link Arena.like}. */
 export class Arena {
+  /** Every variable by its own name: what is saved, initialised, and put into groups. */
   readonly variables: Variable[] = [];
+  /** The same memory as graphs see it: variables, and those that were joined as one. */
+  readonly blocks: Variable[] = [];
   #elements = 0;
   #base: number | undefined;
 
@@ -45,17 +50,47 @@ export class Arena {
   /** An arena with the layout of this one, for values that go with each of its variables. */
   like(name: string): Arena {
     const other = new Arena(name);
-    for (const { name: variable, shape, type } of this.variables) other.add(variable, shape, type);
+    for (const { name: block, shape, type, parts } of this.blocks) {
+      if (parts.length === 0) other.add(block, shape, type);
+      else other.join(parts);
+    }
     return other;
   }
 
   add(name: string, shape: readonly number[], type: DataType = 'f32'): Variable {
+    const variable = this.#append(name, shape, type, this.#elements);
+    this.#close(variable);
+    return variable;
+  }
+
+  /** Adds variables below each other without a gap, which differ in their first axis at most: a graph reads and assigns all of them as one. */
+  join(parts: readonly { readonly name: string; readonly shape: readonly number[] }[]): Variable {
+    const start = this.#elements;
+    let end = start;
+    const variables = parts.map(({ name, shape }) => {
+      const variable = this.#append(name, shape, 'f32', end);
+      end += variable.elements;
+      return variable;
+    });
+    const [, ...inner] = parts[0]?.shape ?? [];
+    const rows = (end - start) / sizeOf(inner);
+    const name = parts.map((part) => part.name).join(' + ');
+    const joined = new Variable(this, name, [rows, ...inner], 'f32', start, variables);
+    this.#close(joined);
+    return joined;
+  }
+
+  #append(name: string, shape: readonly number[], type: DataType, offset: number): Variable {
     if (this.#base !== undefined)
       throw new Error(`arena ${this.name}: Expected variables to be added before it is placed`);
-    const variable = new Variable(this, name, shape, type, this.#elements);
+    const variable = new Variable(this, name, shape, type, offset);
     this.variables.push(variable);
-    this.#elements += aligned(variable.elements);
     return variable;
+  }
+
+  #close(block: Variable): void {
+    this.blocks.push(block);
+    this.#elements += aligned(block.elements);
   }
 
   get(name: string): Variable {

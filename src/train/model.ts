@@ -23,17 +23,24 @@ export interface BatchShape {
   readonly lengths?: boolean | undefined;
   /** Whether there is an input `resets` [T, B]: not 0 where a row starts anew. */
   readonly resets?: boolean | undefined;
+  /** N: how many positions an input `positions` [N] names, where a loss is that of some positions only. */
+  readonly positions?: number | undefined;
 }
 
 /** Programs are traced once for each of these. */
-export const shapeKey = ({ time, batch, carry = time, lengths = false, resets = false }: BatchShape): string =>
-  `${time} × ${batch}, carry ${carry}${lengths ? ', lengths' : ''}${resets ? ', resets' : ''}`;
+export const shapeKey = ({ time, batch, carry = time, lengths, resets, positions }: BatchShape): string =>
+  `${time} × ${batch}, carry ${carry}${lengths ? ', lengths' : ''}${resets ? ', resets' : ''}` +
+  `${positions === undefined ? '' : `, ${positions} positions`}`;
 
-/** A model that can be trained: what it is made of, and how its loss is traced. */
-export interface Network {
+/** What a model is made of. */
+export interface Weights {
   readonly parameters: Parameters;
   /** Variables for the state that `batch` rows carry from one batch to the next; none where nothing is carried. */
   stateArena(name: string, batch: number): Arena;
+}
+
+/** A model that can be trained: what it is made of, and how its loss is traced. */
+export interface Network extends Weights {
   /**
    * Traces the loss [1], the sum over labels divided by `denominator` [1], and the new values of the state's variables. A `penalty` [1] is
    * minimised with the loss, but not part of what is reported.
@@ -50,7 +57,7 @@ export interface Network {
 /** Random streams from here on are those of initial values; those below belong to dropouts. */
 const INITIAL_STREAM = 2 ** 20;
 
-export class Model<N extends Network = Network> {
+export class Model<N extends Weights = Network> {
   readonly engine: Engine;
   readonly programs = new ProgramCache();
   readonly #controls = new Arena('controls');

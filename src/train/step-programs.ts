@@ -5,13 +5,13 @@
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
-import { full } from '../ops/copy.js';
+import { concat, full, slice } from '../ops/copy.js';
 import { type Clip, clipByNorm, clipByValue } from '../ops/optimizer.js';
 import { squaredNorm } from '../ops/reduce.js';
 import type { SegmentTable } from '../optim/groups.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import type { Program } from '../program/program.js';
-import { Arena } from '../program/variable.js';
+import { Arena, type Variable } from '../program/variable.js';
 import { type BatchShape, type Model, shapeKey } from './model.js';
 import { ProgramCache } from './program-cache.js';
 
@@ -23,6 +23,8 @@ export interface CarriedState {
 
 /** Where a micro-batch stands in its step. */
 export type Turn = 'first' | 'later';
+
+const partsOf = (block: Variable): readonly Variable[] => (block.parts.length === 0 ? [block] : block.parts);
 
 export class StepPrograms {
   readonly gradients: Arena;
@@ -88,18 +90,32 @@ export class StepPrograms {
   }
 
   #assignGradients(graph: Graph, objective: readonly Tensor[], turn: Turn): void {
-    const { variables } = this.#model.network.parameters.arena;
-    const trained = variables.filter(({ name }) => !this.#table.frozen.has(name));
-    const targets = new Map(trained.map((variable) => [graph.read(variable), this.gradients.get(variable.name)]));
+    const targets = new Map<Tensor, Variable>();
+    for (const [index, block] of this.#model.network.parameters.arena.blocks.entries()) {
+      const isTrained = partsOf(block).some(({ name }) => !this.#table.frozen.has(name));
+      if (isTrained) targets.set(graph.read(block), this.gradients.blocks[index] as Variable);
+    }
     const onto =
       turn === 'first' ? new Map() : new Map([...targets].map(([tensor, gradient]) => [tensor, graph.read(gradient)]));
     const from = new Map(objective.map((tensor) => [tensor, full(graph, [1], 1)]));
     const gradients = differentiate(graph, { from, to: targets.keys(), onto });
     for (const [tensor, variable] of targets) {
       const gradient = gradients.get(tensor);
-      if (gradient !== undefined) graph.assign(variable, gradient);
+      if (gradient !== undefined) graph.assign(variable, this.#withoutFrozen(gradient, variable));
       else if (turn === 'first') graph.assign(variable, full(graph, variable.shape, 0));
     }
+  }
+
+  /** A gradient that is 0 in those parts of a variable that are frozen. */
+  #withoutFrozen(gradient: Tensor, { parts }: Variable): Tensor {
+    if (!parts.some(({ name }) => this.#table.frozen.has(name))) return gradient;
+    let start = 0;
+    const kept = parts.map(({ name, shape }) => {
+      const rows = shape[0] as number;
+      start += rows;
+      return this.#table.frozen.has(name) ? full(gradient.graph, shape, 0) : slice(gradient, 0, start - rows, start);
+    });
+    return concat(kept, 0);
   }
 
   /** The norm of all gradients, clipping, the optimizer's update, and the carried state, all if the norm is finite. */

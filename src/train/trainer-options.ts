@@ -1,5 +1,5 @@
 /** What a trainer can be told, and what it takes. */
-import type { ParameterGroup } from '../optim/groups.js';
+import type { ParameterGroup, ParameterGroups } from '../optim/groups.js';
 import type { OptimizerOptions } from '../optim/optimizer.js';
 import {
   above,
@@ -26,7 +26,7 @@ export interface TrainerOptions {
   /** Default AdamW. */
   readonly optimizer?: OptimizerOptions;
   /** Parameters that decay, learn or stay differently. */
-  readonly groups?: readonly ParameterGroup[];
+  readonly groups?: ParameterGroups;
   /** Batches whose gradients are summed for one step. Default 1. */
   readonly microBatches?: number;
   /** Of dropout. Default 1. */
@@ -55,28 +55,33 @@ const optimizerRules = {
 };
 
 const groupRules = {
-  match: { expected: 'a regular expression', accepts: (value: unknown) => value instanceof RegExp },
+  match: either({ expected: 'a regular expression', accepts: (value: unknown) => value instanceof RegExp }, aFunction),
   rateFactor: atLeast(0),
   weightDecay: atLeast(0),
   frozen: { expected: 'true or false', accepts: (value: unknown) => typeof value === 'boolean' },
 };
 
+export interface TrainerSettings extends Required<Omit<TrainerOptions, 'groups'>> {
+  readonly groups: readonly ParameterGroup[];
+}
+
 /**
- * The options with their defaults.
+ * The options with their defaults, for a model whose parameters have these names.
  * @throws OptionError naming the option, what was expected and what came.
  */
-export function trainerSettings(options: TrainerOptions): Required<TrainerOptions> {
+export function trainerSettings(options: TrainerOptions, names: readonly string[]): TrainerSettings {
   checkOptions('Trainer', options, rules);
-  const settings: Required<TrainerOptions> = {
+  const { groups: given = [], ...rest } = options;
+  const settings: TrainerSettings = {
     learningRate: 1e-3,
     weightDecay: 0.01,
     clipNorm: options.clipValue === undefined ? 1 : Number.POSITIVE_INFINITY,
     clipValue: Number.POSITIVE_INFINITY,
     optimizer: { kind: 'adamw' },
-    groups: [],
     microBatches: 1,
     seed: 1,
-    ...options,
+    ...rest,
+    groups: typeof given === 'function' ? given(names) : given,
   };
   const { optimizer, groups } = settings;
   const known = optimizerRules[optimizer.kind];

@@ -13,7 +13,7 @@ import type { Arena } from '../program/variable.js';
 import { locateNonFinite, type NonFinite, NonFiniteError } from './locate.js';
 import type { BatchShape, Model } from './model.js';
 import { type CarriedState, StepPrograms } from './step-programs.js';
-import { type TrainerOptions, trainerSettings } from './trainer-options.js';
+import { type TrainerOptions, type TrainerSettings, trainerSettings } from './trainer-options.js';
 
 /** What one micro-batch brings. */
 export interface Batch extends BatchShape {
@@ -41,7 +41,7 @@ export interface TrainingStep {
 
 /** Trains a model: `for await (const step of trainer.train(batches, { steps }))`, or `await trainer.fit(batches, { steps })`. */
 export class Trainer {
-  readonly #settings: Required<TrainerOptions>;
+  readonly #settings: TrainerSettings;
   readonly #optimizer: Optimizer;
   readonly #programs: StepPrograms;
   #step = 0;
@@ -54,10 +54,14 @@ export class Trainer {
     readonly model: Model,
     options: TrainerOptions = {},
   ) {
-    this.#settings = trainerSettings(options);
+    const { arena } = model.network.parameters;
+    this.#settings = trainerSettings(
+      options,
+      arena.variables.map(({ name }) => name),
+    );
     const { optimizer, groups, weightDecay, clipValue } = this.#settings;
     this.#optimizer = createOptimizer(optimizer);
-    const table = segmentTable(model.network.parameters.arena, groups, weightDecay);
+    const table = segmentTable(arena, groups, weightDecay);
     this.#programs = new StepPrograms(model, this.#optimizer, table, clipValue);
   }
 

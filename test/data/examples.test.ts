@@ -33,6 +33,27 @@ test('texts and labels from tables and JSON lines', async (t) => {
   ]);
 });
 
+test('pairs of texts', async (t) => {
+  const expected = { text: 'a', pair: 'b', label: 'same' };
+  const options = { pairColumn: 'other' };
+  t.deepEqual(await texts('text,other,label\na,b,same\n', 'x.csv', options), [{ ...expected, where: 'x.csv:2' }]);
+  t.deepEqual(await texts('{"text":"a","other":"b","label":"same"}', 'x.jsonl', options), [
+    { ...expected, where: 'x.jsonl:1' },
+  ]);
+  await t.throwsAsync(texts('text,label\na,b\n', 'x.csv', options), {
+    message: /Expected a column "other" for the second text but received the columns text, label/,
+  });
+  await t.throwsAsync(texts('text,other,label\na,,same\n', 'x.csv', options), {
+    message: 'x.csv:2: Expected a value in column "other" but received none',
+  });
+  await t.throwsAsync(texts('{"text":"a","other":1,"label":"x"}', 'x.jsonl', options), {
+    message: 'x.jsonl:1: Expected "other" to be a string but received 1',
+  });
+  await t.throwsAsync(all(readLabelledTexts('test', options)), {
+    message: 'test: Expected a table or JSON lines, as texts come in pairs, but received a folder',
+  });
+});
+
 test('a folder has a file of lines for each class, or a folder of files', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'seqgrad-'));
   t.teardown(() => rm(folder, { recursive: true }));

@@ -7,11 +7,11 @@ gradient to keep; outputs and gradients are checked against torch.nn.LSTM, GRU a
 that every backend starts from the same values; expected numbers are float64.
 """
 import json
-import struct
-from array import array
 from pathlib import Path
 
 import torch
+
+from safetensors_file import write_safetensors
 
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
@@ -70,21 +70,6 @@ RNN = {
     "relu-lengths": dict(I=3, H=19, B=4, T=5, relu=True, bidirectional=True, lengths=[3, 1, 5, 2]),
     "long-bidirectional": dict(I=2, H=9, B=1, T=600, bidirectional=True, inspect=False),
 }
-
-
-CODES = {"F64": "d", "F32": "f", "I64": "q"}
-
-
-def write_safetensors(path, tensors, floats):
-    header, data = {}, b""
-    dtype = lambda tensor: "I64" if tensor.dtype == torch.int64 else floats
-    for name, tensor in sorted(tensors.items(), key=lambda item: (-array(CODES[dtype(item[1])]).itemsize, item[0])):
-        begin = len(data)
-        data += array(CODES[dtype(tensor)], tensor.detach().flatten().tolist()).tobytes()
-        header[name] = {"dtype": dtype(tensor), "shape": list(tensor.shape), "data_offsets": [begin, len(data)]}
-    text = json.dumps(header, separators=(",", ":")).encode()
-    text += b" " * (-len(text) % 8)
-    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
 
 
 def lstm_step(x, state, W, U, b, d, projection, _):

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { inspect, stepNorms } from '../../src/inspect/inspect.js';
-import type { NamedArray } from '../../src/inspect/recurrent.js';
+import type { NamedArray } from '../../src/inspect/named-arrays.js';
 import { OptionError } from '../../src/program/options.js';
 import { evaluate } from '../../src/train/evaluate.js';
 import type { Batch } from '../../src/train/trainer.js';

@@ -52,11 +52,8 @@ test('a save that fails leaves the old model as it was', async (t) => {
   await model.save(path);
   const before = await Promise.all((await readdir(path)).map((name) => readFile(join(path, name), 'base64')));
   const other = await smallModel(float64);
-  other.readParameters = async () => {
-    const parameters = await smallModel(float64).then((m) => m.readParameters());
-    return [...parameters.slice(0, 2), [parameters[2]![0], new Float32Array(1)]];
-  };
-  await t.throwsAsync(other.save(path));
+  Object.assign(other.network.parameters.arena.variables[2]!, { shape: [1] }); // not what the file will be given
+  await t.throwsAsync(other.save(path), { message: /Expected 1 values/ });
   t.deepEqual(await Promise.all((await readdir(path)).map((name) => readFile(join(path, name), 'base64'))), before);
   t.deepEqual((await readdir(path)).length, 3, 'nothing is left behind');
 });

@@ -14,11 +14,12 @@ import type { ForecastLoss } from '../../models/networks/forecaster.js';
 import { tableText } from '../classes.js';
 import { backendFrom, required, several } from '../command.js';
 import { sourceOf, tableOptions, withTable } from '../data.js';
+import { networkOf, type RecurrentFlags, withRecurrent } from '../recurrent.js';
 import { metricsText } from '../report.js';
-import { networkOf, stepsOf, type TrainingFlags, trainTask, whole, withTraining } from '../training.js';
+import { stepsOf, type TrainingFlags, trainTask, whole, withTraining } from '../training.js';
 import type { EvaluateFlags, Measured, PredictFlags, Prediction, TableFlags, Task } from './task.js';
 
-interface Flags extends TrainingFlags, TableFlags {
+interface Flags extends TrainingFlags, RecurrentFlags, TableFlags {
   data?: string;
   validationData?: string;
   testData?: string;
@@ -199,8 +200,8 @@ export const forecastTask: Task = {
       )
       .option('--absolute', 'show the network values as they are, not as differences to the window’s last one', false)
       .option('--season <n>', 'MASE compares with the value this many rows before', whole, 1);
+    withRecurrent(command, { hidden: 32 });
     withTraining(command, {
-      hidden: 32,
       batch: 32,
       steps: 1000,
       schedule: 'cosine',

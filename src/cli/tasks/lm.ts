@@ -1,34 +1,37 @@
 /** `seqgrad train lm`: a language model on anyone's text. */
 import { type Command, Option } from 'commander';
 import { DataError } from '../../data/errors.js';
-import { type Parts, splitPoints } from '../../data/split.js';
+import type { Parts } from '../../data/split.js';
 import { windowsPerPass } from '../../data/streams.js';
 import { loadText } from '../../data/text.js';
 import { learnVocabulary } from '../../data/vocabularies.js';
 import type { Units, Vocabulary } from '../../data/vocabulary.js';
-import { LanguageModel } from '../../models/language-model.js';
+import { TransformerLanguageModel } from '../../models/transformer-language-model.js';
 import { OptionError } from '../../program/options.js';
-import { backendFrom, numberOption, required, several } from '../command.js';
-import { networkOf, share, type TrainingFlags, trainTask, whole, wholeFrom0, withTraining } from '../training.js';
+import { numberOption, required } from '../command.js';
+import { withTransformer } from '../encoder.js';
+import { withRecurrent } from '../recurrent.js';
+import { heldText, readTextParts, type TextFlags, withTextFiles } from '../text-parts.js';
+import { share, trainTask, whole, wholeFrom0, withTraining } from '../training.js';
+import {
+  DECODER_HELP,
+  type DecoderFlags,
+  loadWriter,
+  type OurFlags,
+  settled,
+  type TextWriter,
+  trainingOf,
+} from './language-models.js';
 import type { EvaluateFlags, Measured, Prediction, Task } from './task.js';
 
-interface Flags extends TrainingFlags {
-  text?: string[];
-  validationText?: string[];
-  testText?: string[];
-  units: Units;
-  vocabulary?: number;
-  minCount?: number;
-  embedding?: number;
-  documentEnd?: string;
-  tieWeights?: true;
-  labelSmoothing?: number;
-  ar?: number;
-  tar?: number;
-  window: number;
-  step?: number;
-  sample: number;
-}
+type Flags = (OurFlags | DecoderFlags) &
+  TextFlags & {
+    units: Units;
+    vocabulary?: number;
+    minCount?: number;
+    step?: number;
+    sample: number;
+  };
 
 /** What one token is called, and several. */
 const UNITS: Readonly<Record<Units, readonly [one: string, several: string]>> = {
@@ -58,39 +61,13 @@ interface Loaded {
   readonly characters: number;
 }
 
-/** Text in parts, by share or from files of their own. */
-async function partsOf(text: string, flags: Flags): Promise<Parts<string>> {
-  const given = async (paths: string[] | undefined): Promise<string | undefined> =>
-    paths === undefined ? undefined : (await loadText(paths)).text;
-  const [validation, test] = [await given(flags.validationText), await given(flags.testText)];
-  const fractions = {
-    validation: validation === undefined ? flags.validation : 0,
-    test: test === undefined ? flags.test : 0,
-  };
-  const [validationStart = 0, testStart = 0] = splitPoints(text.length, fractions).map((at) =>
-    cutAt(text, at, flags.units),
-  );
-  return {
-    train: text.slice(0, validationStart),
-    validation: validation ?? text.slice(validationStart, testStart),
-    test: test ?? text.slice(testStart),
-  };
-}
-
-/** The first position from `at` on that no character, or no word, goes across. */
-function cutAt(text: string, at: number, units: Units): number {
-  if (units === 'characters') return at + Number(/^[\udc00-\udfff]/.test(text.slice(at, at + 1)));
-  const space = text.slice(at).search(/\s/);
-  return space < 0 ? text.length : at + space;
-}
-
 /**
  * Text and its vocabulary. All characters of the text are known; words and byte pairs are learnt from the training part only, as others can be
  * spelt (byte pairs) or are unknown (words).
  */
 async function load(flags: Flags): Promise<Loaded> {
-  const { text, files } = await loadText(required(flags.text, '--text <path>'));
-  const { train, validation, test } = await partsOf(text, flags);
+  const { parts, files } = await readTextParts(flags, { withinWords: flags.units === 'characters' });
+  const { train, validation, test } = parts;
   const { units, vocabulary: size, minCount } = flags;
   const learnt = units === 'characters' ? [train, validation, test] : [train];
   const vocabulary = learnVocabulary(learnt, { units, size, minCount });
@@ -101,7 +78,7 @@ async function load(flags: Flags): Promise<Loaded> {
       validation: vocabulary.encode(validation),
       test: vocabulary.encode(test),
     },
-    files: files.length,
+    files,
     characters: train.length + validation.length + test.length,
   };
 }
@@ -117,17 +94,18 @@ function measured(
   };
 }
 
-async function train(flags: Flags): Promise<void> {
+async function train(given: Flags, command: Command): Promise<void> {
+  const flags = settled(given, command);
   const { vocabulary, parts, files, characters } = await load(flags);
   const { train, validation, test } = parts;
-  const { hidden, projection, tieWeights, batch, window, step = window } = flags;
-  const { embedding = (tieWeights ? projection : undefined) ?? hidden } = flags;
+  const { batch, window, step = window } = flags;
   const separate = Number(flags.validationText !== undefined) + Number(flags.testText !== undefined);
   checkLength(train, separate === 2 ? 0 : validation.length + test.length, flags);
   const [, units] = UNITS[flags.units];
   const tokens = train.length + validation.length + test.length;
   const number = (value: number): string => value.toLocaleString('en');
-  await trainTask(flags, {
+  await trainTask<TextWriter>(flags, {
+    ...trainingOf(flags, vocabulary),
     unit: units,
     data: {
       values: { files, characters, tokens, vocabulary: vocabulary.size },
@@ -135,18 +113,6 @@ async function train(flags: Flags): Promise<void> {
         `text: ${number(characters)} characters of ${files} file${files === 1 ? '' : 's'}` +
         `${flags.units === 'characters' ? `, ${vocabulary.size} different ones` : ` as ${number(tokens)} ${units}, ${number(vocabulary.size)} different ones`}`,
     },
-    createModel: async () =>
-      LanguageModel.create({
-        vocabulary,
-        ...networkOf(flags),
-        embeddingSize: embedding,
-        documentEnd: flags.documentEnd,
-        tiedWeights: flags.tieWeights,
-        labelSmoothing: flags.labelSmoothing,
-        activationRegularisation: flags.ar,
-        temporalActivationRegularisation: flags.tar,
-        backend: await backendFrom(flags),
-      }),
     batches: (model) => model.batches(train, { batch, window, step }),
     shape: { time: window, batch },
     steps: flags.steps as number,
@@ -166,13 +132,10 @@ async function train(flags: Flags): Promise<void> {
 export const languageModelTask: Task = {
   name: 'lm',
   summary: 'a language model on text',
-  modelTypes: ['language_model', 'lstm_language_model'],
+  modelTypes: ['language_model', 'lstm_language_model', 'transformer_language_model'],
 
   define(command: Command): void {
-    command
-      .option('--text <path>', 'required: a text file, or a folder of them; may be given several times', several)
-      .option('--validation-text <path>', 'the same for validation, instead of a share of --text', several)
-      .option('--test-text <path>', 'the same for the test, instead of a share of --text', several)
+    withTextFiles(command)
       .addOption(
         new Option('--units <kind>', 'what text is cut into')
           .choices(['characters', 'words', 'bpe'])
@@ -190,24 +153,28 @@ export const languageModelTask: Task = {
       .option('--label-smoothing <e>', 'share of the training loss that is of all labels alike', share)
       .option('--ar <a>', 'activation regularisation', numberOption({ from: 0 }))
       .option('--tar <b>', 'temporal activation regularisation', numberOption({ from: 0 }))
-      .option('--window <n>', 'time steps through which gradients flow, k2', whole, 64)
+      .option('--window <n>', 'time steps through which gradients flow, k2; of a transformer its context', whole, 64)
       .option('--step <n>', 'time steps from one window to the next, k1 (default: as --window)', whole)
       .option('--sample <n>', 'tokens of text to print at the end', wholeFrom0, 300);
+    withRecurrent(command, { hidden: 128, others: ['transformer'] });
+    withTransformer(command, 'With --model transformer:', { shared: true });
+    command.addHelpText('after', `\nDefaults with --model transformer: ${DECODER_HELP}.`);
     withTraining(command, {
-      hidden: 128,
+      lr: '2e-3; transformer: 0.128 / C, where C is the model width',
       batch: 32,
       steps: 1000,
       schedule: 'constant',
       validation: 0.1,
       test: 0,
-      held: { validation: 'of the text, before the test part, that is', test: 'of the text, at its end, that is' },
+      held: heldText,
     }).action(train);
   },
 
   async evaluate(folder: string, flags: EvaluateFlags) {
     const { text } = await loadText(required(flags.text, '--text <path>'));
-    const model = await LanguageModel.load(folder, { backend: await backendFrom(flags) });
-    const { batch = 32, window = 64 } = flags;
+    const model = await loadWriter(folder, flags);
+    const { batch = 32 } = flags;
+    const { window = model instanceof TransformerLanguageModel ? model.settings.context : 64 } = flags;
     return measured(await model.evaluate(text, { batch, window }), model.vocabulary);
   },
 

@@ -22,6 +22,7 @@ export interface PredictFlags extends BackendFlags, TableFlags {
 /** How tables and JSON lines are read. */
 export interface TableFlags {
   textColumn?: string;
+  pairColumn?: string;
   labelColumn?: string;
   delimiter?: string;
   header?: boolean;
