@@ -119,3 +119,27 @@ export const tanh = (x: Tensor): Tensor => activation('tanh', x);
 
 /** y = max(x, 0). Gradient: dx = dy where y > 0, else 0. */
 export const relu = (x: Tensor): Tensor => activation('relu', x);
+
+/** An activation whose derivative is a function of its argument: dx = dy · f′(x). */
+function activationOfInput(name: 'gelu' | 'geluTanh', x: Tensor): Tensor {
+  const backward = (dy: Tensor): Tensor =>
+    x.graph.node({
+      op: `${name}Backward`,
+      inputs: { x, dy },
+      outputs: { dx: { shape: x.shape } },
+      calls: ({ dx }) => [call(`${name}Backward`, { x, dy, dx }, { n: x.elements })],
+    }).dx;
+  return x.graph.node({
+    op: name,
+    inputs: { x },
+    outputs: { y: { shape: x.shape } },
+    calls: ({ y }) => [call(name, { x, y }, { n: x.elements })],
+    gradient: ({ y: dy }) => ({ to: { x: dy && computed(() => backward(dy)) } }),
+  }).y;
+}
+
+/** y = x · Φ(x), Φ(x) = (1 + erf(x / √2)) / 2: the GELU of Hendrycks & Gimpel 2016. Gradient: dx = dy · (Φ(x) + x · φ(x)). */
+export const gelu = (x: Tensor): Tensor => activationOfInput('gelu', x);
+
+/** y = x · (1 + tanh(√(2/π) · (x + 0.044715 · x³))) / 2: the approximation they give, `gelu_new` of Hugging Face. */
+export const geluTanh = (x: Tensor): Tensor => activationOfInput('geluTanh', x);

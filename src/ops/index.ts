@@ -1,4 +1,5 @@
 /** Ops on symbolic tensors: what models and custom cells are written in. */
+export { type AttentionOptions, attention } from './attention.js';
 export { broadcastColumns, broadcastRows, sumColumns, sumRows } from './broadcast.js';
 export {
   type CellWeights,
@@ -11,7 +12,21 @@ export {
 } from './cells.js';
 export { concat, full, reshape, slice, transpose } from './copy.js';
 export { type CrossEntropyOptions, crossEntropy, IGNORED_LABEL } from './cross-entropy.js';
-export { add, divide, divideBy, mul, relu, scale, scaleBy, sigmoid, sqrt, subtract, tanh } from './elementwise.js';
+export {
+  add,
+  divide,
+  divideBy,
+  gelu,
+  geluTanh,
+  mul,
+  relu,
+  scale,
+  scaleBy,
+  sigmoid,
+  sqrt,
+  subtract,
+  tanh,
+} from './elementwise.js';
 export { embedding } from './embedding.js';
 export { type GruOptions, type GruOutputs, type GruWeights, gru } from './gru.js';
 export { type LayerNormWeights, layerNorm } from './layer-norm.js';

@@ -1,13 +1,19 @@
 /**
- * Layer normalisation (Ba, Kiros & Hinton 2016), as a composition:
+ * Layer normalisation (Ba, Kiros & Hinton 2016):
  *
- *     y = gain ⊙ (x − mean) / √(variance + ε) + bias          mean and variance (over C, not C − 1) of each row
+ *     normal = (x − mean) / √(variance + ε)            mean and variance (over C, not C − 1) of each row
+ *     y = gain ⊙ normal + bias
+ *
+ * Backward, from g = gain ⊙ dy and with all sums over the C elements of a row:
+ *
+ *     dx    = (g − Σ g / C − normal ⊙ Σ (g ⊙ normal) / C) / √(variance + ε)
+ *     dgain = Σ over rows of dy ⊙ normal
+ *     dbias = Σ over rows of dy
  */
 import { matchShapes } from '../graph/errors.js';
+import { call } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
-import { broadcastColumns, broadcastRows, sumColumns } from './broadcast.js';
-import { full } from './copy.js';
-import { add, divide, mul, scale, sqrt, subtract } from './elementwise.js';
+import { passOn } from './copy.js';
 
 export interface LayerNormWeights {
   /** [C]; 1 when absent. */
@@ -18,12 +24,23 @@ export interface LayerNormWeights {
 
 /** Normalises every row of x [R, C]. @throws ShapeError */
 export function layerNorm(x: Tensor, { gain, bias }: LayerNormWeights = {}, epsilon = 1e-5): Tensor {
-  const { R, C } = matchShapes('layerNorm', { x: [x, ['R', 'C']], gain: [gain, ['C']], bias: [bias, ['C']] });
-  const mean = scale(sumColumns(x), 1 / C);
-  const centred = subtract(x, broadcastColumns(mean, C));
-  const variance = scale(sumColumns(mul(centred, centred)), 1 / C);
-  const deviation = sqrt(add(variance, full(x.graph, [R], epsilon)));
-  const normal = divide(centred, broadcastColumns(deviation, C));
-  const scaled = gain === undefined ? normal : mul(normal, broadcastRows(gain, R));
-  return bias === undefined ? scaled : add(scaled, broadcastRows(bias, R));
+  const dims = matchShapes('layerNorm', { x: [x, ['R', 'C']], gain: [gain, ['C']], bias: [bias, ['C']] });
+  const { R, C } = dims;
+  return x.graph.node({
+    op: 'layerNorm',
+    inputs: { x, gain, bias },
+    outputs: { y: { shape: x.shape }, mean: { shape: [R] }, inverseDeviation: { shape: [R] } },
+    calls: (out) => [call('layerNorm', { x, gain, bias, ...out }, dims, { epsilon })],
+    gradient: ({ y: dy }, { mean, inverseDeviation }) => {
+      if (dy === undefined) return { to: {} };
+      const operands = { x, gain, dy, mean, inverseDeviation };
+      const { dx, dGain, dBias } = x.graph.node({
+        op: 'layerNormBackward',
+        inputs: operands,
+        outputs: { dx: { shape: x.shape }, dGain: { shape: [C] }, dBias: { shape: [C] } },
+        calls: (out) => [call('layerNormBackward', { ...operands, ...out }, dims)],
+      });
+      return { to: { x: passOn(dx), gain: passOn(dGain), bias: passOn(dBias) } };
+    },
+  }).y;
 }

@@ -30,7 +30,8 @@
  *
  * Values. NaN goes in and NaN comes out, its payload unspecified; so is the sign of a zero that tanh gives. exp of a number ≤ 0 is at
  * least 2⁻¹²⁶: sigmoid(−∞) and the softmax of a logit −∞ are that, not 0. Fast native numerics take subnormal operands as 0. An
- * intermediate (g² of adamw, x − m of softmax) may overflow where the result would not.
+ * intermediate (g² of adamw, x − m of softmax) may overflow where the result would not. What a masked key holds does not matter; a
+ * later key of the 64 positions that a query lies in counts, with causal, as 0 times what it holds, which is NaN for NaN and ±∞.
  */
 
 import { randomWords, scalarSlots } from './scalars.js';
@@ -72,6 +73,11 @@ const unaryBackward = {
   dy: { shape: n, access: 'read' },
   dx: { shape: n, access: 'write', mayReplace: 'dy' },
 } as const;
+const unaryBackwardOfInput = {
+  x: { shape: n, access: 'read' },
+  dy: { shape: n, access: 'read' },
+  dx: { shape: n, access: 'write', mayReplace: 'dy' },
+} as const;
 const binary = {
   a: { shape: n, access: 'read' },
   b: { shape: n, access: 'read' },
@@ -104,6 +110,19 @@ const optimizer = {
   clipFactor: { shape: one, access: 'read' },
   finite: { shape: one, access: 'read' },
 } as const;
+
+/** What attention takes forward and backward: B rows of T positions, NH heads of HS elements, side by side Q, K and V. */
+const attended = {
+  qkv: { shape: ['B', 'T', '3 * NH * HS'], access: 'read' },
+  /** 0: this key is seen by nobody. */
+  mask: { shape: ['B', 'T'], type: 'i32', access: 'read', optional: true },
+  /** Present where probabilities are dropped. */
+  random: { ...random, optional: true },
+} as const;
+const perHead = ['B', 'NH', 'T'] as const;
+const perPair = ['B', 'NH', 'T', 'T'] as const;
+const attentionDims = ['B', 'T', 'NH', 'HS', 'causal', 'stream'] as const;
+const attentionScalars = ['scale', 'rate', 'keepScale'] as const;
 
 /** What every recurrence takes: rows of unequal length, and rows that start anew within a window. */
 const rows = {
@@ -188,6 +207,36 @@ export const instructions = {
     operands: unaryBackward,
     dims: n,
     flops: 'n',
+  },
+  gelu: {
+    family: 'elementwise',
+    meaning: 'y = x · Φ(x), Φ(x) = (1 + erf(x / √2)) / 2 (Hendrycks & Gimpel 2016); NaN stays NaN',
+    order: 'max(x, 0) − h(a), a = min(|x|, 16), h(a) = a · Φ(−a) from exp(−a²/2)',
+    operands: unary,
+    dims: n,
+    flops: '24 * n',
+  },
+  geluBackward: {
+    family: 'elementwise',
+    meaning: 'dx = dy · (Φ(x) + x · φ(x)), φ(x) = exp(−x²/2) / √(2π)',
+    operands: unaryBackwardOfInput,
+    dims: n,
+    flops: '28 * n',
+  },
+  geluTanh: {
+    family: 'elementwise',
+    meaning: 'y = x · (1 + tanh(u)) / 2, u = √(2/π) · (x + 0.044715 · x³); NaN stays NaN',
+    order: 'max(x, 0) − a · e / (1 + e), a = min(|x|, 16), e = exp(−2 · u(a))',
+    operands: unary,
+    dims: n,
+    flops: '20 * n',
+  },
+  geluTanhBackward: {
+    family: 'elementwise',
+    meaning: 'dx = dy · ∂y/∂x of geluTanh',
+    operands: unaryBackwardOfInput,
+    dims: n,
+    flops: '28 * n',
   },
 
   matmul: {
@@ -435,6 +484,100 @@ export const instructions = {
     },
     dims: ['P', 'S', 'G'],
     flops: '14 * P',
+  },
+
+  layerNorm: {
+    family: 'layer-norm',
+    meaning:
+      'y = gain ⊙ (x − mean) · inverseDeviation + bias, row by row; mean and variance are those of the C elements of a row, ' +
+      'inverseDeviation = 1 / √(variance + epsilon)',
+    order:
+      'mean = lanes(C) of x / C; d = x − mean; variance = lanes(C) of d² (each lane by fma(d, d, lane)) / C; ' +
+      'normal = d · inverseDeviation; y = fma(normal, gain, bias), without bias normal · gain, without gain normal + bias',
+    operands: {
+      x: { shape: ['R', 'C'], access: 'read' },
+      gain: { shape: ['C'], access: 'read', optional: true },
+      bias: { shape: ['C'], access: 'read', optional: true },
+      y: { shape: ['R', 'C'], access: 'write', mayReplace: 'x' },
+      mean: { shape: ['R'], access: 'write' },
+      inverseDeviation: { shape: ['R'], access: 'write' },
+    },
+    dims: ['R', 'C'],
+    scalars: ['epsilon'],
+    flops: '7 * R * C',
+  },
+  layerNormBackward: {
+    family: 'layer-norm',
+    meaning:
+      'The gradient of layerNorm: dx, and with respect to gain and bias, the sums over rows of dy · normal and of dy',
+    order:
+      'normal = (x − mean) · inverseDeviation; g = dy · gain; a = lanes(C) of g / C; b = lanes(C) of g · normal (each lane by ' +
+      'fma(g, normal, lane)) / C; dx = inverseDeviation · fma(−normal, b, g − a). dGain (each term by fma(dy, normal, ·)) and dBias: ' +
+      'Σ within blocks of 64 rows, fold over the blocks; R = 0 gives 0.',
+    operands: {
+      x: { shape: ['R', 'C'], access: 'read' },
+      gain: { shape: ['C'], access: 'read', optional: true },
+      dy: { shape: ['R', 'C'], access: 'read' },
+      mean: { shape: ['R'], access: 'read' },
+      inverseDeviation: { shape: ['R'], access: 'read' },
+      dx: { shape: ['R', 'C'], access: 'write', mayReplace: 'dy' },
+      dGain: { shape: ['C'], access: 'write', optional: true },
+      dBias: { shape: ['C'], access: 'write', optional: true },
+    },
+    dims: ['R', 'C'],
+    flops: '12 * R * C',
+    workspace: '2 * (R + 64) / 64 * C',
+  },
+
+  attention: {
+    family: 'attention',
+    meaning:
+      'Scaled dot-product attention of each head (Vaswani et al. 2017): y_t = Σ over keys j of softmax_j(scale · q_t · k_j) · v_j, ' +
+      'over the keys that t sees: mask[b][j] ≠ 0 and, with causal ≠ 0, j ≤ t. logSumExp is that of the scaled products, +∞ and ' +
+      'y = 0 where a query sees no key. With random, each probability is kept as dropout keeps element (row, j) of a tensor ' +
+      '[B · NH · T, 4 · ⌈T / 4⌉], and scaled by keepScale. Inspected on request: scores, the scaled products of all pairs; ' +
+      'probabilities before dropout, 0 where a key is not seen',
+    order:
+      's = Σ over the head’s elements of (scale · q) · k. Keys in blocks of 64, from m = lowest float, l = 0, y = 0: n = max(m, s of ' +
+      'the block), c = exp(m − n), p = exp(s − n) or 0 where not seen; l = c · l + Σ p; y = c · y + Σ (p, or p · keepScale or 0) · v; ' +
+      'm = n. At last y = y · (1 / l), logSumExp = m + log l. A block of which nothing is seen may be left out. ' +
+      'probabilities = exp(s − logSumExp).',
+    operands: {
+      ...attended,
+      y: { shape: ['B', 'T', 'NH * HS'], access: 'write' },
+      logSumExp: { shape: perHead, access: 'write' },
+      scores: { shape: perPair, access: 'write', optional: true },
+      probabilities: { shape: perPair, access: 'write', optional: true },
+    },
+    dims: attentionDims,
+    scalars: attentionScalars,
+    flops: '4 * B * NH * T * T * HS',
+    workspace: '32 * 64 * (3 * HS + 96)',
+  },
+  attentionBackward: {
+    family: 'attention',
+    meaning:
+      'The gradient of attention with respect to qkv; the probabilities are computed again from logSumExp, and drawn again. Inspected on ' +
+      'request: with respect to each probability before dropout, as though each could change alone (so also where a key is not seen, ' +
+      'but 0 where a query sees none), and with respect to each score (0 where a key is not seen)',
+    order:
+      's as attention; p = exp(s − logSumExp) or 0 where not seen; D = lanes(HS) of dy · y (each lane by fma(dy, y, lane)); ' +
+      'dp = Σ over the head’s elements of dy · v, kept and scaled as p; ds = p · (dp − D). From 0, blocks of 64 in ascending order, each ' +
+      'added as one Σ: dv = Σ over queries of (p kept and scaled) · dy, dk = Σ over queries of ds · (scale · q), ' +
+      'dq = scale · (Σ over keys of ds · k). dk = dv = 0 for a masked key. A block of which nothing is seen may be left out.',
+    operands: {
+      ...attended,
+      y: { shape: ['B', 'T', 'NH * HS'], access: 'read' },
+      dy: { shape: ['B', 'T', 'NH * HS'], access: 'read' },
+      logSumExp: { shape: perHead, access: 'read' },
+      dqkv: { shape: ['B', 'T', '3 * NH * HS'], access: 'write' },
+      dProbabilities: { shape: perPair, access: 'write', optional: true },
+      dScores: { shape: perPair, access: 'write', optional: true },
+    },
+    dims: attentionDims,
+    scalars: attentionScalars,
+    flops: '10 * B * NH * T * T * HS',
+    workspace: '32 * 64 * (6 * HS + 256)',
   },
 
   div: { family: 'elementwise', meaning: 'y = a / b, elementwise', operands: binary, dims: n, flops: 'n' },

@@ -43,7 +43,7 @@ const wide = (index: number): number => (index - 1000) / 10.01;
 const nearZero = (index: number): number => (index % 2 === 0 ? 1 : -1) * 2 ** -(index / 8);
 const huge: readonly number[] = [...specials, 88, -88, 89, -89, 104, -104, 1e4, -1e4, 1e10, -1e10];
 
-for (const instruction of ['sigmoid', 'tanh', 'relu'] as const) {
+for (const instruction of ['sigmoid', 'tanh', 'relu', 'gelu', 'geluTanh'] as const) {
   conforms(instruction, [
     ...lengths.map((n) => caseOf(instruction, { n })),
     caseOf(instruction, { n: 2001 }, { fillings: { x: (_, index) => wide(index) }, note: 'from −100 to 100' }),
@@ -62,6 +62,24 @@ for (const instruction of ['sigmoidBackward', 'tanhBackward', 'reluBackward'] as
         fillings: { y: [0, -0, 1, -1, 0.5, -0.5, nan, 0.25, -0.25, 0.75, 0.125], dy: specials },
         note: 'special values',
       },
+    ),
+  ]);
+}
+
+for (const instruction of ['geluBackward', 'geluTanhBackward'] as const) {
+  const around = { dy: (random: { value(): number }) => random.value() };
+  conforms(instruction, [
+    ...lengths.map((n) => caseOf(instruction, { n })),
+    caseOf(
+      instruction,
+      { n: 2001 },
+      { fillings: { x: (_, index) => wide(index), ...around }, note: 'from −100 to 100' },
+    ),
+    caseOf(instruction, { n: 801 }, { fillings: { x: (_, index) => nearZero(index), ...around }, note: 'towards 0' }),
+    caseOf(
+      instruction,
+      { n: 13 * huge.length },
+      { fillings: { x: huge, dy: specials }, note: 'special and huge values' },
     ),
   ]);
 }

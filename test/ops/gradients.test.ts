@@ -1,6 +1,7 @@
 import test from 'ava';
 import { call } from '../../src/graph/graph.js';
 import type { Tensor } from '../../src/graph/tensor.js';
+import { attention } from '../../src/ops/attention.js';
 import { broadcastColumns, broadcastRows, sumColumns, sumRows } from '../../src/ops/broadcast.js';
 import { accumulate, computed, concat, reshape, slice, transpose } from '../../src/ops/copy.js';
 import { crossEntropy } from '../../src/ops/cross-entropy.js';
@@ -8,6 +9,8 @@ import {
   add,
   divide,
   divideBy,
+  gelu,
+  geluTanh,
   mul,
   relu,
   scale,
@@ -47,6 +50,8 @@ test('scaleBy', check, {
 test('sigmoid', check, { leaves: one, trace: ({ x }) => ({ y: sigmoid(x as Tensor) }) });
 test('tanh', check, { leaves: one, trace: ({ x }) => ({ y: tanh(x as Tensor) }) });
 test('relu', check, { leaves: one, away: 0.01, trace: ({ x }) => ({ y: relu(x as Tensor) }) });
+test('gelu', check, { leaves: one, trace: ({ x }) => ({ y: gelu(scale(x as Tensor, 4)) }) });
+test('geluTanh', check, { leaves: one, trace: ({ x }) => ({ y: geluTanh(scale(x as Tensor, 4)) }) });
 test('sum', check, { leaves: one, trace: ({ x }) => ({ y: sum(mul(x as Tensor, x as Tensor)) }) });
 test('reshape', check, { leaves: { x: [3, 4] }, trace: ({ x }) => ({ y: tanh(reshape(x as Tensor, [2, 6])) }) });
 
@@ -145,6 +150,37 @@ test('layerNorm', check, {
   leaves: { x: [3, 5], gain: [5], bias: [5] },
   trace: ({ x, gain, bias }) => ({ y: layerNorm(x as Tensor, { gain: gain as Tensor, bias: bias as Tensor }) }),
 });
+test('layerNorm without gain and bias, of rows used elsewhere too', check, {
+  leaves: { x: [3, 5] },
+  trace: ({ x }) => ({ y: mul(layerNorm(x as Tensor), x as Tensor) }),
+});
+const draws = { random: { shape: [3], values: [7, 0, 3], type: 'i32' } } as const;
+for (const [B, T, heads, HS] of [
+  [2, 1, 2, 3],
+  [2, 4, 3, 2],
+  [1, 70, 1, 2],
+] as const) {
+  const leaves = { qkv: [B, T, 3 * heads * HS] };
+  const title = `attention of ${heads} heads of ${HS} over ${T} positions`;
+  const mask = {
+    shape: [B, T],
+    values: [...Array(B * T).keys()].map((j) => Number(j % T < T - 1 || j < T)),
+    type: 'i32',
+  } as const;
+  test(title, check, { leaves, trace: ({ qkv }) => ({ y: attention(qkv as Tensor, { heads }) }) });
+  test(`${title}, masked`, check, {
+    leaves,
+    fixed: { mask },
+    trace: ({ qkv, mask }) => ({ y: attention(scale(qkv as Tensor, 2), { heads, mask }) }),
+  });
+  test(`${title}, causal, with dropout`, check, {
+    leaves,
+    fixed: draws,
+    trace: ({ qkv, random }) => ({
+      y: attention(qkv as Tensor, { heads, causal: true, dropout: { rate: 0.4, random: random as Tensor, stream: 5 } }),
+    }),
+  });
+}
 for (const [title, values] of [
   ['lengths', [0, 4, 2]],
   ['lengths beyond T', [1, 9, 4]],

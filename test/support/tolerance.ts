@@ -7,8 +7,11 @@
  */
 import { type InstructionName, specOf } from '../../src/program/instructions.js';
 import { scalarSlots } from '../../src/program/scalars.js';
+import { ofAttention } from './attention.js';
 import { reference } from './bench.js';
 import { type Case, inputsOf, type Values } from './case.js';
+import { ofGelu, ofGeluSlope, ofGeluTanh, ofGeluTanhSlope } from './gelu.js';
+import { ofLayerNorm, ofLayerNormBackward } from './layer-norm.js';
 
 const UNIT_ROUNDOFF = 2 ** -24;
 /** A result below the smallest normal number may be flushed to zero; so may an intermediate, hence the margin. */
@@ -141,6 +144,10 @@ const tolerances: Readonly<Record<InstructionName, Tolerance>> = {
   tanhBackward: { roundings: () => 3, magnitude: ofSlope(() => 1) },
   relu: exact,
   reluBackward: exact,
+  gelu: { roundings: () => 12, magnitude: ofGelu },
+  geluBackward: { roundings: () => 12, magnitude: ofGeluSlope },
+  geluTanh: { roundings: () => 12, magnitude: ofGeluTanh },
+  geluTanhBackward: { roundings: () => 12, magnitude: ofGeluTanhSlope },
   // A product, its sum in a block of 256, the sum of blocks, bias or accumulation.
   matmul: linear((dims) => 2 + blocks(dim('K')(dims), 256)),
   matmulAdd: linear((dims) => 2 + blocks(dim('K')(dims), 256)),
@@ -161,6 +168,14 @@ const tolerances: Readonly<Record<InstructionName, Tolerance>> = {
   clipByNorm: { roundings: () => 4, magnitude: ofResult },
   sgd: { roundings: () => 9, magnitude: ofAbsoluteUpdate },
   adamw: { roundings: () => 14, magnitude: ofAbsoluteUpdate },
+  layerNorm: { roundings: ({ C = 0 }) => 12 + C / 16, magnitude: ofLayerNorm },
+  layerNormBackward: {
+    roundings: ({ R = 0, C = 0 }) => 12 + Math.max(C / 16, blocks(R, 64)),
+    magnitude: ofLayerNormBackward,
+  },
+  // Scores, exponentials, sums within a block of 64 and over the blocks.
+  attention: { roundings: ({ HS = 0, T = 0 }) => 16 + HS + blocks(T, 64), magnitude: ofAttention },
+  attentionBackward: { roundings: ({ HS = 0, T = 0 }) => 24 + 2 * HS + blocks(T, 64), magnitude: ofAttention },
   div: { roundings: () => 1, magnitude: ofResult },
   sqrt: { roundings: () => 1, magnitude: ofResult },
   liveSteps: exact,

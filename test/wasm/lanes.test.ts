@@ -2,6 +2,7 @@
 import test from 'ava';
 import { instructionNames } from '../../src/program/instructions.js';
 import { scalarSlots } from '../../src/program/scalars.js';
+import { attentionCases } from '../support/attention.js';
 import { type Case, caseOf, type Filling } from '../support/case.js';
 import { laneCounts, laneDifferences, twins } from './same-bits.js';
 
@@ -71,6 +72,16 @@ const layersOf = (kind: Recurrence, others: Readonly<Record<string, number>> = {
     ),
   );
 
+/** Many heads; one long one; one of long rows; with a mask, causal, and with dropout. */
+const attentions = (
+  await Promise.all([
+    attentionCases({ B: 4, T: 70, NH: 3, HS: 20, causal: 0 }, { fillings: { mask: (_, j) => Number(j % 70 < 65) } }),
+    attentionCases({ B: 1, T: 200, NH: 1, HS: 33, causal: 1 }, { absent: ['mask'] }),
+    attentionCases({ B: 1, T: 70, NH: 2, HS: 256, causal: 0 }, { absent: ['mask'] }),
+    attentionCases({ B: 2, T: 130, NH: 2, HS: 16, causal: 0 }, { absent: ['mask'], rate: 0.3 }),
+  ])
+).flatMap(({ attention, attentionBackward }) => [attention, attentionBackward]);
+
 const P = 50_000;
 /** Rows of offset, length, group, frozen: long, short, frozen, skipped, and two of the same elements. */
 const segments = [
@@ -91,6 +102,9 @@ const cases: readonly Case[] = [
   ...(
     ['add', 'mul', 'scaleBy', 'sigmoid', 'sigmoidBackward', 'tanh', 'tanhBackward', 'relu', 'reluBackward'] as const
   ).map((instruction) => caseOf(instruction, { n })),
+  ...(['gelu', 'geluBackward', 'geluTanh', 'geluTanhBackward'] as const).map((instruction) =>
+    caseOf(instruction, { n }),
+  ),
   caseOf('scale', { n }, { scalars: { factor: 1.7 } }),
   ...products.map((dims) => caseOf('matmul', dims)),
   ...products.map((dims) => caseOf('matmulAdd', dims)),
@@ -119,6 +133,14 @@ const cases: readonly Case[] = [
       },
     ),
   ),
+  ...[
+    [3000, 70],
+    [130, 1030],
+  ].flatMap(([R = 0, C = 0]) => [
+    caseOf('layerNorm', { R, C }, { scalars: { epsilon: 1e-5 } }),
+    caseOf('layerNormBackward', { R, C }),
+  ]),
+  ...attentions,
   caseOf('div', { n }),
   caseOf('sqrt', { n }, { fillings: { x: positive } }),
   caseOf('liveSteps', { T: 40, B: 7 }, { fillings: { lengths: [40, 3, 0, 39] } }),

@@ -1,11 +1,16 @@
 /** The definition of every instruction. One that is missing does not compile. */
 import type { AnyCall } from '../../program/encode.js';
 import type { InstructionName } from '../../program/instructions.js';
+import { attention, attentionBackward } from './attention.js';
 import { copy, copyAdd, copyIf, fill } from './copy.js';
 import { softmaxCrossEntropy } from './cross-entropy.js';
 import {
   add,
   div,
+  gelu,
+  geluBackward,
+  geluTanh,
+  geluTanhBackward,
   mul,
   relu,
   reluBackward,
@@ -19,6 +24,7 @@ import {
 } from './elementwise.js';
 import { embedding, embeddingBackward } from './embedding.js';
 import { gruBackward, gruForward } from './gru.js';
+import { layerNorm, layerNormBackward } from './layer-norm.js';
 import { lstmBackward, lstmForward } from './lstm.js';
 import { matmul, matmulAdd } from './matmul.js';
 import { adamw, clipByNorm, sgd } from './optimizer.js';
@@ -44,6 +50,10 @@ const definitions: { readonly [I in InstructionName]: Definition<I> } = {
   tanhBackward,
   relu,
   reluBackward,
+  gelu,
+  geluBackward,
+  geluTanh,
+  geluTanhBackward,
   matmul,
   matmulAdd,
   columnSum,
@@ -62,6 +72,10 @@ const definitions: { readonly [I in InstructionName]: Definition<I> } = {
   clipByNorm,
   sgd,
   adamw,
+  layerNorm,
+  layerNormBackward,
+  attention,
+  attentionBackward,
   div,
   sqrt,
   liveSteps,

@@ -55,3 +55,64 @@ export const relu: Definition<'relu'> = ({ operands: { x, y }, dims: { n } }) =>
 export const reluBackward: Definition<'reluBackward'> = ({ operands: { y, dy, dx }, dims: { n } }) => {
   for (let i = 0; i < n; i++) dx.set(y.at(i) > 0 ? dy.at(i) : 0, i);
 };
+
+const SQRT_2PI = Math.sqrt(2 * Math.PI);
+
+/** φ(x) = exp(−x²/2) / √(2π), the density of a normal deviate. */
+export const density = (x: number): number => Math.exp(-x * x * 0.5) / SQRT_2PI;
+
+/**
+ * Φ(−a), the probability of a normal deviate above a ≥ 0: ½ − φ(a)·(a + a³/3 + a⁵/(3·5) + …), and where that would cancel the continued
+ * fraction φ(a) / (a + 1/(a + 2/(a + 3/(a + …)))) (Abramowitz & Stegun 1964, 26.2.11 and 26.2.14).
+ */
+export function upperTail(a: number): number {
+  if (a > 2) {
+    let below = a;
+    for (let k = 200; k > 0; k--) below = a + k / below;
+    return density(a) / below;
+  }
+  let [sum, term] = [0, a];
+  for (let k = 3; k < 100; k += 2) {
+    sum += term;
+    term *= (a * a) / k;
+  }
+  return 0.5 - density(a) * sum;
+}
+
+/** Φ(x), the probability of a normal deviate below x. */
+const cumulative = (x: number): number => (x > 0 ? 1 - upperTail(x) : upperTail(-x));
+
+/** y = x · Φ(x). What is beyond 40 deviations has probability 0: so −∞ gives 0. */
+export const gelu: Definition<'gelu'> = ({ operands: { x, y }, dims: { n } }) => {
+  for (let i = 0; i < n; i++) y.set(Math.max(x.at(i), -40) * cumulative(x.at(i)), i);
+};
+
+/** y = x·Φ(x):  ∂y/∂x = Φ(x) + x·φ(x). */
+export const geluBackward: Definition<'geluBackward'> = ({ operands: { x, dy, dx }, dims: { n } }) => {
+  const slope = (v: number): number => cumulative(v) + within(v, 40) * density(v);
+  for (let i = 0; i < n; i++) dx.set(dy.at(i) * slope(x.at(i)), i);
+};
+
+/** v, or the nearest number of −most … most; NaN stays NaN. */
+const within = (v: number, most: number): number => Math.min(Math.max(v, -most), most);
+
+const ROOT_2_OVER_PI = Math.sqrt(2 / Math.PI);
+const CUBIC = 0.044715;
+
+/** 2u, u = √(2/π)·(x + 0.044715·x³): (1 + tanh u) / 2 = σ(2u), which does not cancel where u is far below 0. */
+const twiceU = (x: number): number => 2 * ROOT_2_OVER_PI * (x + CUBIC * x ** 3);
+
+/** y = x · σ(2u). */
+export const geluTanh: Definition<'geluTanh'> = ({ operands: { x, y }, dims: { n } }) => {
+  for (let i = 0; i < n; i++) y.set(Math.max(x.at(i), -40) * logistic(twiceU(x.at(i))), i);
+};
+
+/** y = x·σ(2u):  ∂y/∂x = σ(2u) + x·σ(2u)·σ(−2u)·∂2u/∂x,  ∂2u/∂x = 2·√(2/π)·(1 + 3·0.044715·x²). */
+export const geluTanhBackward: Definition<'geluTanhBackward'> = ({ operands: { x, dy, dx }, dims: { n } }) => {
+  const slope = (given: number): number => {
+    const v = within(given, 40);
+    const s = logistic(twiceU(v));
+    return s + v * s * logistic(-twiceU(v)) * 2 * ROOT_2_OVER_PI * (1 + 3 * CUBIC * v * v);
+  };
+  for (let i = 0; i < n; i++) dx.set(dy.at(i) * slope(x.at(i)), i);
+};

@@ -5,7 +5,7 @@ import { philox } from '../../program/philox.js';
 import type { Definition, Tensor } from './tensor.js';
 
 /** The upper 24 bits of the random word of every element: counter (element / 4, stream, step, 0), word element mod 4. */
-function draw(random: Tensor, stream: number): (element: number) => number {
+export function draw(random: Tensor, stream: number): (element: number) => number {
   const key = [random.at(0), random.at(1)] as const;
   const step = random.at(2);
   return (element) => {
@@ -14,7 +14,7 @@ function draw(random: Tensor, stream: number): (element: number) => number {
   };
 }
 
-const UNIT = 2 ** -24;
+export const UNIT = 2 ** -24;
 
 /** y = x · keepScale with probability 1 − rate, else 0 (Srivastava et al. 2014). Its gradient is dropout(dy): the same draw. */
 export const dropout: Definition<'dropout'> = ({
