@@ -58,7 +58,7 @@ export function attention(qkv: Tensor, { heads: NH, mask, causal = false, dropou
   }
   const rate = dropout?.rate ?? 0;
   const dims = { B, T, NH, HS, causal: Number(causal), stream: dropout?.stream ?? 0 };
-  const scalars = { scale: 1 / Math.sqrt(HS), rate, keepScale: 1 / (1 - rate) };
+  const scalars = { rate, keepScale: 1 / (1 - rate) };
   const outputShape = [B, T, NH * HS];
   const pairs = { shape: [B, NH, T, T] };
   const { y, scores, probabilities } = qkv.graph.node({

@@ -122,7 +122,7 @@ const attended = {
 const perHead = ['B', 'NH', 'T'] as const;
 const perPair = ['B', 'NH', 'T', 'T'] as const;
 const attentionDims = ['B', 'T', 'NH', 'HS', 'causal', 'stream'] as const;
-const attentionScalars = ['scale', 'rate', 'keepScale'] as const;
+const attentionScalars = ['rate', 'keepScale'] as const;
 
 /** What every recurrence takes: rows of unequal length, and rows that start anew within a window. */
 const rows = {
@@ -533,7 +533,7 @@ export const instructions = {
     family: 'attention',
     meaning:
       'Scaled dot-product attention of each head (Vaswani et al. 2017): y_t = Σ over keys j of softmax_j(scale · q_t · k_j) · v_j, ' +
-      'over the keys that t sees: mask[b][j] ≠ 0 and, with causal ≠ 0, j ≤ t. logSumExp is that of the scaled products, +∞ and ' +
+      'scale = 1 / √HS, over the keys that t sees: mask[b][j] ≠ 0 and, with causal ≠ 0, j ≤ t. logSumExp is that of the scaled products, +∞ and ' +
       'y = 0 where a query sees no key. With random, each probability is kept as dropout keeps element (row, j) of a tensor ' +
       '[B · NH · T, 4 · ⌈T / 4⌉], and scaled by keepScale. Inspected on request: scores, the scaled products of all pairs; ' +
       'probabilities before dropout, 0 where a key is not seen',
@@ -552,7 +552,7 @@ export const instructions = {
     dims: attentionDims,
     scalars: attentionScalars,
     flops: '4 * B * NH * T * T * HS',
-    workspace: '32 * 64 * (3 * HS + 96)',
+    workspace: '32 * 64 * (3 * HS + 80)',
   },
   attentionBackward: {
     family: 'attention',

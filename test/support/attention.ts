@@ -12,7 +12,8 @@ const arrays = (values: Values) => (name: string) => values.get(name) as Float64
  */
 export function ofAttention(testCase: Case, inputs: Values, expected: Values): Values {
   const { B = 0, T = 0, NH = 0, HS = 0, causal = 0 } = testCase.dims;
-  const { scale = 0, keepScale = 1 } = testCase.scalars;
+  const { keepScale = 1 } = testCase.scalars;
+  const scale = 1 / Math.sqrt(HS);
   const isBackward = testCase.instruction === 'attentionBackward';
   const input = arrays(inputs);
   const [dy, mask] = [inputs.get('dy') ?? new Float64Array(), inputs.get('mask')];
@@ -93,7 +94,7 @@ export async function attentionCases(
 ): Promise<Record<Pair, Case>> {
   const dims = { ...sizes, stream: 7 };
   const missing = [...absent, ...(rate === undefined ? (['random'] as const) : [])];
-  const scalars = { scale: 1 / Math.sqrt(sizes.HS), rate: rate ?? 0, keepScale: 1 / (1 - (rate ?? 0)) };
+  const scalars = { rate: rate ?? 0, keepScale: 1 / (1 - (rate ?? 0)) };
   const options = { note: rate === undefined ? note : `${note} rate ${rate}`, scalars, absent: missing };
   const given = { random: [5, 6, 7], ...fillings };
   const forward = caseOf('attention', dims, { ...options, fillings: given });

@@ -38,6 +38,7 @@ interface Query {
 function forQueries({ operands, dims, scalars }: Attention, visit: (query: Query) => void): void {
   const { qkv, mask, random } = operands;
   const { B, T, NH, HS, causal, stream } = dims;
+  const scale = 1 / Math.sqrt(HS);
   const drawn = random && draw(random, stream);
   const columns = 4 * Math.ceil(T / 4);
   for (let b = 0; b < B; b++) {
@@ -48,7 +49,7 @@ function forQueries({ operands, dims, scalars }: Attention, visit: (query: Query
         const score = (j: number): number => {
           let s = 0;
           for (let i = 0; i < HS; i++) {
-            s += scalars.scale * qkv.at(b, t, part(dims, 0, h, i)) * qkv.at(b, j, part(dims, 1, h, i));
+            s += scale * qkv.at(b, t, part(dims, 0, h, i)) * qkv.at(b, j, part(dims, 1, h, i));
           }
           return s;
         };
@@ -93,10 +94,11 @@ export const attention: Definition<'attention'> = (call) => {
 };
 
 export const attentionBackward: Definition<'attentionBackward'> = (call) => {
-  const { operands, dims, scalars } = call;
+  const { operands, dims } = call;
   const { qkv, y, dy, logSumExp, dqkv, dProbabilities, dScores } = operands;
   const { B, T, NH, HS } = dims;
   const C = NH * HS;
+  const scale = 1 / Math.sqrt(HS);
   for (let b = 0; b < B; b++) {
     for (let t = 0; t < T; t++) for (let column = 0; column < 3 * C; column++) dqkv.set(0, b, t, column);
   }
@@ -115,8 +117,8 @@ export const attentionBackward: Definition<'attentionBackward'> = (call) => {
       dScores?.set(ds, b, h, t, j);
       for (let i = 0; seen && i < HS; i++) {
         const [q, k, v] = [part(dims, 0, h, i), part(dims, 1, h, i), part(dims, 2, h, i)];
-        dqkv.add(scalars.scale * ds * qkv.at(b, j, k), b, t, q); // of: s = scale·q·k
-        dqkv.add(scalars.scale * ds * qkv.at(b, t, q), b, j, k); // of: s = scale·q·k
+        dqkv.add(scale * ds * qkv.at(b, j, k), b, t, q); // of: s = scale·q·k
+        dqkv.add(scale * ds * qkv.at(b, t, q), b, j, k); // of: s = scale·q·k
         dqkv.add(p * kept * dy.at(b, t, h * HS + i), b, j, v); // of: y = Σ r·v
       }
     }
