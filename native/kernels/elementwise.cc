@@ -79,6 +79,28 @@ void reluBackward(const ReluBackward& r, Context& context) {
                  [&](auto at) { at.store(r.dx, S::select(S::zero() < at.load(r.y), at.load(r.dy), S::zero())); });
 }
 
+template <class S>
+void gelu(const Gelu& r, Context& context) {
+  forElements<S>(context, r.n, COMPUTED, [&](auto at) { at.store(r.y, math::gelu<S>(at.load(r.x))); });
+}
+
+template <class S>
+void geluBackward(const GeluBackward& r, Context& context) {
+  forElements<S>(context, r.n, COMPUTED,
+                 [&](auto at) { at.store(r.dx, at.load(r.dy) * math::geluSlope<S>(at.load(r.x))); });
+}
+
+template <class S>
+void geluTanh(const GeluTanh& r, Context& context) {
+  forElements<S>(context, r.n, COMPUTED, [&](auto at) { at.store(r.y, math::geluTanh<S>(at.load(r.x))); });
+}
+
+template <class S>
+void geluTanhBackward(const GeluTanhBackward& r, Context& context) {
+  forElements<S>(context, r.n, COMPUTED,
+                 [&](auto at) { at.store(r.dx, at.load(r.dy) * math::geluTanhSlope<S>(at.load(r.x))); });
+}
+
 SEQGRAD_KERNEL(add, Add);
 SEQGRAD_KERNEL(mul, Mul);
 SEQGRAD_KERNEL(scale, Scale);
@@ -89,6 +111,10 @@ SEQGRAD_KERNEL(tanh, Tanh);
 SEQGRAD_KERNEL(tanhBackward, TanhBackward);
 SEQGRAD_KERNEL(relu, Relu);
 SEQGRAD_KERNEL(reluBackward, ReluBackward);
+SEQGRAD_KERNEL(gelu, Gelu);
+SEQGRAD_KERNEL(geluBackward, GeluBackward);
+SEQGRAD_KERNEL(geluTanh, GeluTanh);
+SEQGRAD_KERNEL(geluTanhBackward, GeluTanhBackward);
 SEQGRAD_KERNEL(div, Div);
 SEQGRAD_KERNEL(sqrt, Sqrt);
 

@@ -4,13 +4,14 @@
 
 namespace seqgrad {
 
-/// The four words of the counters (first + lane, stream, step, 0).
+/// The four words of the counters (counter, stream, step, 0).
 template <class S>
-SEQGRAD_INLINE void philox(int32_t first, int32_t stream, const int32_t* random, typename S::Ints (&word)[4]) {
+SEQGRAD_INLINE void philox(typename S::Ints counter, int32_t stream, const int32_t* random,
+                           typename S::Ints (&word)[4]) {
   const auto multiplier0 = S::broadcast(static_cast<int32_t>(0xD2511F53u));
   const auto multiplier2 = S::broadcast(static_cast<int32_t>(0xCD9E8D57u));
   uint32_t key0 = static_cast<uint32_t>(random[0]), key1 = static_cast<uint32_t>(random[1]);
-  word[0] = S::broadcast(first) + S::iota();
+  word[0] = counter;
   word[1] = S::broadcast(stream);
   word[2] = S::broadcast(random[2]);
   word[3] = S::broadcast(0);

@@ -18,7 +18,7 @@ SEQGRAD_INLINE void forRandom(int64_t n, int32_t stream, const int32_t* random, 
     for (int64_t block = begin; block < end; block += BLOCK) {
       typename S::Ints word[4];
       typename S::Floats value[4];
-      philox<S>(static_cast<int32_t>(block / 4), stream, random, word);
+      philox<S>(S::broadcast(static_cast<int32_t>(block / 4)) + S::iota(), stream, random, word);
       draw(word, value);
       // Element e takes word e mod 4 of counter e / 4.
       float byWord[4][S::lanes], drawn[BLOCK];

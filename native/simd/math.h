@@ -77,6 +77,86 @@ SEQGRAD_INLINE typename S::Floats log(typename S::Floats x) {
   return S::select(x < c(__builtin_inff()), logarithm, x);
 }
 
+/// What both forms of GELU are made of: y = max(x, 0) − a · tail, a = |x|, tail = 1 − the share of x that passes.
+/// Beyond a = 16 the tail is as good as 0, and a stays 16, so that an infinite x meets no 0.
+template <class S>
+SEQGRAD_INLINE typename S::Floats geluOfTail(typename S::Floats x, typename S::Floats a, typename S::Floats tail) {
+  return S::fma(-a, tail, S::select(S::zero() >= x, S::zero(), x));
+}
+template <class S>
+SEQGRAD_INLINE typename S::Floats geluArgument(typename S::Floats x) {
+  return -S::maxOrSecond(S::broadcast(-16.0f), -S::abs(x));
+}
+
+/// exp(−a²/2) and with it the probability of a normal deviate above a, for 0 ≤ a ≤ 16. It is the exponential times a
+/// smooth function, ½ erfcx(a / √2), which a quotient of polynomials gives to 7e-9; all terms are positive.
+template <class S>
+SEQGRAD_INLINE void normalTail(typename S::Floats a, typename S::Floats& e, typename S::Floats& tail) {
+  const auto c = [](float constant) { return S::broadcast(constant); };
+  e = expNonPositive<S>(a * a * c(-0.5f));
+  auto n = c(0.004222133047076246f);
+  n = S::fma(n, a, c(0.04134172409591628f));
+  n = S::fma(n, a, c(0.18532924030355866f));
+  n = S::fma(n, a, c(0.4411086973674941f));
+  n = S::fma(n, a, c(0.5000000035398725f));
+  auto d = c(0.010583220235020499f);
+  d = S::fma(d, a, c(0.1036338728734038f));
+  d = S::fma(d, a, c(0.47500074518347457f));
+  d = S::fma(d, a, c(1.2111807016757645f));
+  d = S::fma(d, a, c(1.6801024527375137f));
+  d = S::fma(d, a, c(1.0f));
+  tail = e * (n / d);
+}
+
+/// x · Φ(x), Φ(x) = (1 + erf(x / √2)) / 2
+template <class S>
+SEQGRAD_INLINE typename S::Floats gelu(typename S::Floats x) {
+  typename S::Floats e, tail;
+  const auto a = geluArgument<S>(x);
+  normalTail<S>(a, e, tail);
+  return geluOfTail<S>(x, a, tail);
+}
+
+/// Φ(x) + x · φ(x)
+template <class S>
+SEQGRAD_INLINE typename S::Floats geluSlope(typename S::Floats x) {
+  typename S::Floats e, tail;
+  const auto a = geluArgument<S>(x);
+  normalTail<S>(a, e, tail);
+  const auto passes = S::select(S::zero() >= x, tail, S::broadcast(1.0f) - tail);
+  return S::fma(S::either(a, S::signOf(x)), e * S::broadcast(0.3989422804014327f), passes);
+}
+
+/// σ(−z) and σ(z) for z = 2 · √(2/π) · (a + 0.044715 · a³)
+template <class S>
+SEQGRAD_INLINE void geluTanhTail(typename S::Floats a, typename S::Floats& tail, typename S::Floats& rest) {
+  const auto c = [](float constant) { return S::broadcast(constant); };
+  const auto z = a * S::fma(a * a, c(0.07135481627260025f), c(1.5957691216057308f));
+  const auto e = expNonPositive<S>(-z);
+  rest = c(1.0f) / (c(1.0f) + e);
+  tail = e * rest;
+}
+
+/// x · (1 + tanh(√(2/π) · (x + 0.044715 · x³))) / 2
+template <class S>
+SEQGRAD_INLINE typename S::Floats geluTanh(typename S::Floats x) {
+  typename S::Floats tail, rest;
+  const auto a = geluArgument<S>(x);
+  geluTanhTail<S>(a, tail, rest);
+  return geluOfTail<S>(x, a, tail);
+}
+
+/// Its derivative: σ(z) + x · σ(z) · σ(−z) · z′(x), z′ = 2 · √(2/π) · (1 + 3 · 0.044715 · x²)
+template <class S>
+SEQGRAD_INLINE typename S::Floats geluTanhSlope(typename S::Floats x) {
+  typename S::Floats tail, rest;
+  const auto a = geluArgument<S>(x);
+  geluTanhTail<S>(a, tail, rest);
+  const auto slope = S::fma(a * a, S::broadcast(0.21406444881780073f), S::broadcast(1.5957691216057308f));
+  const auto passes = S::select(S::zero() >= x, tail, rest);
+  return S::fma(S::either(a, S::signOf(x)) * slope, tail * rest, passes);
+}
+
 /// sin(2πq) and cos(2πq) for q in [0, 1). Polynomials: Cephes sinf and cosf.
 template <class S>
 SEQGRAD_INLINE void sincosOfTurns(typename S::Floats q, typename S::Floats& sine, typename S::Floats& cosine) {

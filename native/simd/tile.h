@@ -20,6 +20,12 @@ struct Interleaved {
   const float* packed;
 };
 
+/// Rows of the left factor that lie across: a(r, k) = columns[k · step + r].
+struct ColumnMajor {
+  const float* columns;
+  ptrdiff_t step;
+};
+
 template <int rows>
 SEQGRAD_INLINE float elementOf(RowMajor a, int r, int64_t k) {
   return a.rows[r * a.step + k];
@@ -28,9 +34,23 @@ template <int rows>
 SEQGRAD_INLINE float elementOf(Interleaved a, int r, int64_t k) {
   return a.packed[k * rows + r];
 }
+template <int rows>
+SEQGRAD_INLINE float elementOf(ColumnMajor a, int r, int64_t k) {
+  return a.columns[k * a.step + r];
+}
 
 /// Asks for the cache line at `p`, which will be read or written soon. Any address is allowed.
 SEQGRAD_INLINE void fetch(const float* p) { __builtin_prefetch(p); }
+
+/// For a product whose result is in the cache: there is nothing to fetch ahead.
+struct NothingAhead {
+  SEQGRAD_INLINE void operator()(int) const {}
+};
+/// How often `ahead` is called.
+template <int rows, class Ahead>
+constexpr int callsAhead = rows;
+template <int rows>
+constexpr int callsAhead<rows, NothingAhead> = 1;
 
 /// sum[r][v] = Σ over k of a(r, k) · panel[k][v]
 ///
@@ -47,9 +67,10 @@ SEQGRAD_INLINE void multiplyTile(Left a, const float* panel, ptrdiff_t panelRow,
     for (int v = 0; v < vectors; v++) c[r][v] = S::zero();
   }
   int64_t k = 0;
-  for (int part = 0; part < rows; part++) {
+  constexpr int parts = callsAhead<rows, Ahead>;
+  for (int part = 0; part < parts; part++) {
     ahead(part);
-    const int64_t end = K * (part + 1) / rows;
+    const int64_t end = K * (part + 1) / parts;
 #pragma GCC unroll 2
     for (; k < end; k++, panel += panelRow) {
       // The fewer of the two factors wait in registers, the others pass by one at a time.

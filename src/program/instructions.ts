@@ -552,7 +552,7 @@ export const instructions = {
     dims: attentionDims,
     scalars: attentionScalars,
     flops: '4 * B * NH * T * T * HS',
-    workspace: '32 * 64 * (3 * HS + 80)',
+    workspace: '32 * 64 * (10 * HS + 240)',
   },
   attentionBackward: {
     family: 'attention',
@@ -577,7 +577,7 @@ export const instructions = {
     dims: attentionDims,
     scalars: attentionScalars,
     flops: '10 * B * NH * T * T * HS',
-    workspace: '32 * 64 * (6 * HS + 256)',
+    workspace: '32 * 64 * (24 * HS + 528)',
   },
 
   div: { family: 'elementwise', meaning: 'y = a / b, elementwise', operands: binary, dims: n, flops: 'n' },
