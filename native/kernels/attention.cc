@@ -202,30 +202,33 @@ SEQGRAD_INLINE void multiplyPairs(const float* rows, const Pairs& pairs, int64_t
                    rowsAt(rows, wholeVectors<S>(HS)));
 }
 
-/// What dropout makes of the probabilities of a vector of queries and four keys: keepScale or 0 for each.
-template <class S, class Record>
-struct Keep {
-  const Record& r;
-  int64_t columns;  // counters of a row
-
-  SEQGRAD_INLINE explicit Keep(const Record& record) : r(record), columns(pieces<int64_t>(r.T, 4)) {}
-
-  /// The counters of the queries of a block at key 0, one word each.
-  void counters(const Head<Record>& head, int64_t query, float* to) const {
-    if (r.random == nullptr) return;
-    for (int64_t i = 0; i < BLOCK; i++) {
-      const auto counter = static_cast<uint32_t>((head.number * head.T + query + i) * columns);
-      std::memcpy(to + i, &counter, sizeof counter);
+/// Calls `work(j, keep)` for a vector of queries and keys[begin … end), begin a multiple of 4: `keep` is what dropout
+/// makes of a probability of 1, keepScale or 0.
+template <class S, class Record, class Work>
+SEQGRAD_INLINE void forKept(const Record& r, const float* counters, int64_t begin, int64_t end, const Work& work) {
+  constexpr int AT_ONCE = 2;
+  const auto first = S::bitsOf(S::load(counters));
+  for (int64_t j = begin; j < end; j += 4 * AT_ONCE) {
+    typename S::Ints counter[AT_ONCE], word[AT_ONCE][4];
+    for (int i = 0; i < AT_ONCE; i++) counter[i] = first + S::broadcast(static_cast<int32_t>(j / 4 + i));
+    philox<S>(counter, r.stream, r.random, word);
+    for (int i = 0; i < 4 * AT_ONCE && j + i < end; i++) {
+      work(j + i,
+           S::select(uniform<S>(word[i / 4][i % 4]) >= S::broadcast(r.rate), S::broadcast(r.keepScale), S::zero()));
     }
   }
-  SEQGRAD_INLINE void draw(const float* counters, int64_t key, typename S::Floats (&keep)[4]) const {
-    typename S::Ints word[4];
-    philox<S>(S::bitsOf(S::load(counters)) + S::broadcast(static_cast<int32_t>(key / 4)), r.stream, r.random, word);
-    for (int i = 0; i < 4; i++) {
-      keep[i] = S::select(uniform<S>(word[i]) >= S::broadcast(r.rate), S::broadcast(r.keepScale), S::zero());
-    }
+}
+
+/// The counters of dropout of a block of queries at key 0, one word each.
+template <class Record>
+void countersOf(const Head<Record>& head, int64_t query, float* to) {
+  if (head.r.random == nullptr) return;
+  const int64_t ofRow = pieces<int64_t>(head.T, 4);
+  for (int64_t i = 0; i < BLOCK; i++) {
+    const auto counter = static_cast<uint32_t>((head.number * head.T + query + i) * ofRow);
+    std::memcpy(to + i, &counter, sizeof counter);
   }
-};
+}
 
 /// Calls `write(query, key, value)` for all pairs.
 template <class Write>
@@ -286,7 +289,6 @@ struct ForwardMemory {
 /// The softmax of a vector of queries goes on by a block of keys: scores become exponentials, kept or dropped.
 template <class S, bool hides>
 void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries& its, int64_t column, float* scores) {
-  const Keep<S, Attention> dropout(head.r);
   const auto at = [&](int64_t j) { return S::load(scores + j * BLOCK); };
   const auto seen = [&](int64_t j, auto value, auto hidden) {
     if constexpr (hides) {
@@ -317,13 +319,9 @@ void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries
   if (head.r.random == nullptr) {
     for (j = 0; j < pairs.keys; j++) S::store(scores + j * BLOCK, exponential(j));
   } else {
-    for (j = 0; j < pairs.keys; j += 4) {
-      typename S::Floats keep[4];
-      dropout.draw(its.counters + column, pairs.key + j, keep);
-      for (int64_t i = 0; i < least<int64_t>(pairs.keys - j, 4); i++) {
-        S::store(scores + (j + i) * BLOCK, exponential(j + i) * keep[i]);
-      }
-    }
+    forKept<S>(head.r, its.counters + column, pairs.key, pairs.key + pairs.keys, [&](int64_t key, auto keep) {
+      S::store(scores + (key - pairs.key) * BLOCK, exponential(key - pairs.key) * keep);
+    });
   }
   const auto factor = math::expNonPositive<S>(before - largest);
   S::store(its.factor + column, factor);
@@ -341,7 +339,7 @@ void begin(const Head<Attention>& head, Queries& its, const ForwardMemory& memor
     S::store(its.most + i, S::broadcast(LOWEST));
     S::store(its.sum + i, S::zero());
   }
-  Keep<S, Attention>(head.r).counters(head, its.first, its.counters);
+  countersOf(head, its.first, its.counters);
 }
 
 template <class S>
@@ -493,7 +491,6 @@ struct BackwardMemory {
 template <class S, bool hides, bool inspects>
 void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning& its, int64_t column,
                     const BackwardMemory& memory) {
-  const Keep<S, AttentionBackward> dropout(head.r);
   const auto logSumExp = S::load(its.logSumExp + column), D = S::load(its.D + column);
   const auto seen = [&](int64_t j, auto value) {
     if constexpr (hides) {
@@ -517,13 +514,8 @@ void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, con
     for (int64_t j = 0; j < pairs.keys; j++) step(j, [](auto value) { return value; });
     return;
   }
-  for (int64_t j = 0; j < pairs.keys; j += 4) {
-    typename S::Floats keep[4];
-    dropout.draw(its.counters + column, pairs.key + j, keep);
-    for (int64_t i = 0; i < least<int64_t>(pairs.keys - j, 4); i++) {
-      step(j + i, [&](auto value) { return value * keep[i]; });
-    }
-  }
+  forKept<S>(head.r, its.counters + column, pairs.key, pairs.key + pairs.keys,
+             [&](int64_t key, auto keep) { step(key - pairs.key, [&](auto value) { return value * keep; }); });
 }
 
 template <class S, bool hides, bool inspects = false>
@@ -595,7 +587,7 @@ void begin(const Head<AttentionBackward>& head, Returning& its, const BackwardMe
   const float* logSumExp = r.logSumExp + head.number * head.T + its.first;
   for (int64_t i = 0; i < BLOCK; i++) its.logSumExp[i] = i < queries ? logSumExp[i] : 0;
   dotRows<S>(its.upstream, r.y + output, head.width, queries, HS, memory, its.D);
-  Keep<S, AttentionBackward>(r).counters(head, its.first, its.counters);
+  countersOf(head, its.first, its.counters);
 }
 
 /// Adds to dk and dv of the keys or, if these are the first queries that they meet, gives them; adds to dq of the
