@@ -38,6 +38,22 @@ const optimizerScalars: Partial<Record<(typeof scalarSlots)[number], number>> = 
   ...{ epsilon: 1e-8, correction1: 2, correction2: 2 },
 };
 
+/** Attention of heads of 64 elements, forward and backward, with what only inspection asks for left out. */
+function attention(B: number, T: number, NH: number): MicroCase[] {
+  const title = `B${B} T${T} NH${NH} HS64`;
+  const dims = { B, T, NH, HS: 64, causal: 0, stream: 0 };
+  const scalars = { rate: 0, keepScale: 1 };
+  const unused = ['mask', 'random'];
+  return [
+    microCase(title, 'attention', dims, { scalars, absent: [...unused, 'scores', 'probabilities'] }),
+    microCase(title, 'attentionBackward', dims, {
+      scalars,
+      absent: [...unused, 'dProbabilities', 'dScores'],
+      fillings: { logSumExp: () => Math.log(T) },
+    }),
+  ];
+}
+
 export const microCases: readonly MicroCase[] = [
   ...[64, 128, 256, 512].map((size) => product(size, size, size)),
   product(2048, 512, 128, 'N', 'T'),
@@ -56,6 +72,12 @@ export const microCases: readonly MicroCase[] = [
       fillings: { labels: (index) => index % 96, denominator: () => 2048 },
     },
   ),
+  ...attention(8, 128, 2),
+  ...attention(1, 512, 2),
+  microCase('1024×128', 'layerNorm', { R: 1024, C: 128 }, { scalars: { epsilon: 1e-12 } }),
+  microCase('1024×128', 'layerNormBackward', { R: 1024, C: 128 }),
+  microCase('512k', 'gelu', { n: 2 ** 19 }),
+  microCase('512k', 'geluBackward', { n: 2 ** 19 }),
   microCase(
     '150k parameters',
     'adamw',

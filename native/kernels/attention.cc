@@ -202,30 +202,33 @@ SEQGRAD_INLINE void multiplyPairs(const float* rows, const Pairs& pairs, int64_t
                    rowsAt(rows, wholeVectors<S>(HS)));
 }
 
-/// What dropout makes of the probabilities of a vector of queries and four keys: keepScale or 0 for each.
-template <class S, class Record>
-struct Keep {
-  const Record& r;
-  int64_t columns;  // counters of a row
-
-  SEQGRAD_INLINE explicit Keep(const Record& record) : r(record), columns(pieces<int64_t>(r.T, 4)) {}
-
-  /// The counters of the queries of a block at key 0, one word each.
-  void counters(const Head<Record>& head, int64_t query, float* to) const {
-    if (r.random == nullptr) return;
-    for (int64_t i = 0; i < BLOCK; i++) {
-      const auto counter = static_cast<uint32_t>((head.number * head.T + query + i) * columns);
-      std::memcpy(to + i, &counter, sizeof counter);
+/// Calls `work(j, keep)` for a vector of queries and keys[begin … end), begin a multiple of 4: `keep` is what dropout
+/// makes of a probability of 1, keepScale or 0.
+template <class S, class Record, class Work>
+SEQGRAD_INLINE void forKept(const Record& r, const float* counters, int64_t begin, int64_t end, const Work& work) {
+  constexpr int AT_ONCE = 2;
+  const auto first = S::bitsOf(S::load(counters));
+  for (int64_t j = begin; j < end; j += 4 * AT_ONCE) {
+    typename S::Ints counter[AT_ONCE], word[AT_ONCE][4];
+    for (int i = 0; i < AT_ONCE; i++) counter[i] = first + S::broadcast(static_cast<int32_t>(j / 4 + i));
+    philox<S>(counter, r.stream, r.random, word);
+    for (int i = 0; i < 4 * AT_ONCE && j + i < end; i++) {
+      work(j + i,
+           S::select(uniform<S>(word[i / 4][i % 4]) >= S::broadcast(r.rate), S::broadcast(r.keepScale), S::zero()));
     }
   }
-  SEQGRAD_INLINE void draw(const float* counters, int64_t key, typename S::Floats (&keep)[4]) const {
-    typename S::Ints word[4];
-    philox<S>(S::bitsOf(S::load(counters)) + S::broadcast(static_cast<int32_t>(key / 4)), r.stream, r.random, word);
-    for (int i = 0; i < 4; i++) {
-      keep[i] = S::select(uniform<S>(word[i]) >= S::broadcast(r.rate), S::broadcast(r.keepScale), S::zero());
-    }
+}
+
+/// The counters of dropout of a block of queries at key 0, one word each.
+template <class Record>
+void countersOf(const Head<Record>& head, int64_t query, float* to) {
+  if (head.r.random == nullptr) return;
+  const int64_t ofRow = pieces<int64_t>(head.T, 4);
+  for (int64_t i = 0; i < BLOCK; i++) {
+    const auto counter = static_cast<uint32_t>((head.number * head.T + query + i) * ofRow);
+    std::memcpy(to + i, &counter, sizeof counter);
   }
-};
+}
 
 /// Calls `write(query, key, value)` for all pairs.
 template <class Write>
@@ -286,7 +289,6 @@ struct ForwardMemory {
 /// The softmax of a vector of queries goes on by a block of keys: scores become exponentials, kept or dropped.
 template <class S, bool hides>
 void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries& its, int64_t column, float* scores) {
-  const Keep<S, Attention> dropout(head.r);
   const auto at = [&](int64_t j) { return S::load(scores + j * BLOCK); };
   const auto seen = [&](int64_t j, auto value, auto hidden) {
     if constexpr (hides) {
@@ -317,13 +319,9 @@ void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries
   if (head.r.random == nullptr) {
     for (j = 0; j < pairs.keys; j++) S::store(scores + j * BLOCK, exponential(j));
   } else {
-    for (j = 0; j < pairs.keys; j += 4) {
-      typename S::Floats keep[4];
-      dropout.draw(its.counters + column, pairs.key + j, keep);
-      for (int64_t i = 0; i < least<int64_t>(pairs.keys - j, 4); i++) {
-        S::store(scores + (j + i) * BLOCK, exponential(j + i) * keep[i]);
-      }
-    }
+    forKept<S>(head.r, its.counters + column, pairs.key, pairs.key + pairs.keys, [&](int64_t key, auto keep) {
+      S::store(scores + (key - pairs.key) * BLOCK, exponential(key - pairs.key) * keep);
+    });
   }
   const auto factor = math::expNonPositive<S>(before - largest);
   S::store(its.factor + column, factor);
@@ -341,7 +339,7 @@ void begin(const Head<Attention>& head, Queries& its, const ForwardMemory& memor
     S::store(its.most + i, S::broadcast(LOWEST));
     S::store(its.sum + i, S::zero());
   }
-  Keep<S, Attention>(head.r).counters(head, its.first, its.counters);
+  countersOf(head, its.first, its.counters);
 }
 
 template <class S>
@@ -493,7 +491,6 @@ struct BackwardMemory {
 template <class S, bool hides, bool inspects>
 void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning& its, int64_t column,
                     const BackwardMemory& memory) {
-  const Keep<S, AttentionBackward> dropout(head.r);
   const auto logSumExp = S::load(its.logSumExp + column), D = S::load(its.D + column);
   const auto seen = [&](int64_t j, auto value) {
     if constexpr (hides) {
@@ -517,13 +514,8 @@ void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, con
     for (int64_t j = 0; j < pairs.keys; j++) step(j, [](auto value) { return value; });
     return;
   }
-  for (int64_t j = 0; j < pairs.keys; j += 4) {
-    typename S::Floats keep[4];
-    dropout.draw(its.counters + column, pairs.key + j, keep);
-    for (int64_t i = 0; i < least<int64_t>(pairs.keys - j, 4); i++) {
-      step(j + i, [&](auto value) { return value * keep[i]; });
-    }
-  }
+  forKept<S>(head.r, its.counters + column, pairs.key, pairs.key + pairs.keys,
+             [&](int64_t key, auto keep) { step(key - pairs.key, [&](auto value) { return value * keep; }); });
 }
 
 template <class S, bool hides, bool inspects = false>
@@ -595,12 +587,12 @@ void begin(const Head<AttentionBackward>& head, Returning& its, const BackwardMe
   const float* logSumExp = r.logSumExp + head.number * head.T + its.first;
   for (int64_t i = 0; i < BLOCK; i++) its.logSumExp[i] = i < queries ? logSumExp[i] : 0;
   dotRows<S>(its.upstream, r.y + output, head.width, queries, HS, memory, its.D);
-  Keep<S, AttentionBackward>(r).counters(head, its.first, its.counters);
+  countersOf(head, its.first, its.counters);
 }
 
-/// Adds to dq of the queries, and to dk and dv of the keys or, if these are the first queries that they meet, gives
-/// them.
-template <class S>
+/// Adds to dk and dv of the keys or, if these are the first queries that they meet, gives them; adds to dq of the
+/// queries.
+template <class S, bool forKeys, bool forQueries>
 void meet(const Head<AttentionBackward>& head, Returning& its, const Pairs& pairs, bool areFirst,
           const BackwardMemory& memory) {
   if (pairs.hides) {
@@ -609,13 +601,17 @@ void meet(const Head<AttentionBackward>& head, Returning& its, const Pairs& pair
     pairGradients<S, false>(head, pairs, its, memory);
   }
   const int64_t wide = wholeVectors<S>(head.HS), keys = pairs.keys, queries = pairs.queries;
-  multiplyBlock<S>(BlockProduct{keys, wide, queries, its.upstream, wide, memory.dv, wide, !areFirst},
-                   rowsAt(memory.p, BLOCK));
-  multiplyBlock<S>(BlockProduct{keys, wide, queries, its.along, wide, memory.dk, wide, !areFirst},
-                   rowsAt(memory.ds, BLOCK));
-  multiplyBlock<S>(BlockProduct{queries, wide, keys, memory.keys, wide, its.dq, wide, its.hasMet},
-                   columnsAt(memory.ds, BLOCK));
-  its.hasMet = true;
+  if constexpr (forKeys) {
+    multiplyBlock<S>(BlockProduct{keys, wide, queries, its.upstream, wide, memory.dv, wide, !areFirst},
+                     rowsAt(memory.p, BLOCK));
+    multiplyBlock<S>(BlockProduct{keys, wide, queries, its.along, wide, memory.dk, wide, !areFirst},
+                     rowsAt(memory.ds, BLOCK));
+  }
+  if constexpr (forQueries) {
+    multiplyBlock<S>(BlockProduct{queries, wide, keys, memory.keys, wide, its.dq, wide, its.hasMet},
+                     columnsAt(memory.ds, BLOCK));
+    its.hasMet = true;
+  }
 }
 
 template <class S>
@@ -629,63 +625,94 @@ void finish(const Head<AttentionBackward>& head, const Returning& its) {
   unpack<S>(its.dq, queries, head.HS, factors, head.r.dqkv + (head.q - head.r.qkv) + its.first * head.step, head.step);
 }
 
-/// Some blocks of queries of a head meet all keys that they see.
-template <class S>
-void attendBackward(const Head<AttentionBackward>& head, int64_t firstBlock, int64_t blocks, BackwardMemory& memory) {
+/// A run of blocks.
+struct Run {
+  int64_t first, end;
+};
+
+/// Some blocks of queries of a head meet those of some blocks of keys that they see.
+template <class S, bool forKeys, bool forQueries>
+void attendBackward(const Head<AttentionBackward>& head, Run queries, Run keyBlocks, BackwardMemory& memory) {
   const AttentionBackward& r = head.r;
-  const int64_t HS = head.HS, step = head.step, first = firstBlock * BLOCK;
+  const int64_t HS = head.HS, step = head.step, first = queries.first * BLOCK, blocks = queries.end - queries.first;
   for (int64_t i = 0; i < blocks; i++) {
     memory.group[i].first = first + i * BLOCK;
     begin<S>(head, memory.group[i], memory);
   }
-  const int64_t end = r.causal != 0 ? memory.group[blocks - 1].first + 1 : head.T;
-  for (int64_t key = 0; key < end; key += BLOCK) {
-    const int64_t keys = head.keysFrom(key);
+  const int64_t end = r.causal != 0 ? least(keyBlocks.end, queries.end) : keyBlocks.end;
+  for (int64_t block = keyBlocks.first; block < end; block++) {
+    const int64_t key = block * BLOCK, keys = head.keysFrom(key);
     if (keys == 0) continue;
     packKeys<S>(head, key, keys, head.k, memory.keys);
     packKeys<S>(head, key, keys, head.v, memory.values);
     float *dk = r.dqkv + (head.k - r.qkv) + key * step, *dv = dk + head.width;
     bool areFirst = r.causal != 0 ? first <= key : first == 0;
-    if (!areFirst) {
+    if (forKeys && !areFirst) {
       pack<S>(dk, step, keys, HS, 1.0f, memory.dk);
       pack<S>(dv, step, keys, HS, 1.0f, memory.dv);
     }
     for (int64_t i = 0; i < blocks; i++) {
       Returning& its = memory.group[i];
       if (r.causal != 0 && key > its.first) continue;
-      meet<S>(head, its, Pairs(head, its.first, key, keys), areFirst, memory);
+      meet<S, forKeys, forQueries>(head, its, Pairs(head, its.first, key, keys), areFirst, memory);
       areFirst = false;
     }
+    if (!forKeys) continue;
     unpack<S>(memory.dk, keys, HS, nullptr, dk, step);
     unpack<S>(memory.dv, keys, HS, nullptr, dv, step);
   }
+  if (!forQueries) return;
   for (int64_t i = 0; i < blocks; i++) {
     finish<S>(head, memory.group[i]);
     if (r.dProbabilities != nullptr || r.dScores != nullptr) inspectBackward<S>(head, memory.group[i], memory);
   }
 }
 
+/// dk and dv of masked keys are 0: they were left out, or met as 0 times a query, which may be NaN.
+template <class S>
+void clearMasked(const Head<AttentionBackward>& head) {
+  float* dk = head.r.dqkv + (head.k - head.r.qkv);
+  for (int64_t key = 0; key < head.T; key++, dk += head.step) {
+    if (!head.isMasked(key)) continue;
+    forVectors<S>(0, head.HS, [&](auto at) {
+      at.store(dk, S::zero());
+      at.store(dk + head.width, S::zero());
+    });
+  }
+}
+
 /// qkv, dqkv [B, T, 3·NH·HS], y, dy [B, T, NH·HS], logSumExp [B, NH, T]
 template <class S>
 void attentionBackward(const AttentionBackward& r, Context& context) {
-  const int64_t T = r.T, blocks = pieces(T, BLOCK), heads = int64_t{r.B} * r.NH;
-  const int64_t grain = rowsOf(LEAST_PRODUCT, 5 * T * T * r.HS);
-  shareWithMemory(context, heads, grain, BackwardMemory::elements(r.HS), [&](int64_t item, float* start) {
-    const Head<AttentionBackward> head(r, item);
-    BackwardMemory memory(start, r.HS);
-    for (int64_t block = 0; block < blocks; block += GROUP) {
-      attendBackward<S>(head, block, least(blocks - block, GROUP), memory);
-    }
-    // Masked keys were left out, or met as 0 times a query, which may be NaN.
-    float* dk = r.dqkv + (head.k - r.qkv);
-    for (int64_t key = 0; key < T; key++, dk += head.step) {
-      if (!head.isMasked(key)) continue;
-      forVectors<S>(0, head.HS, [&](auto at) {
-        at.store(dk, S::zero());
-        at.store(dk + head.width, S::zero());
-      });
-    }
-  });
+  const int64_t T = r.T, blocks = pieces(T, BLOCK), heads = int64_t{r.B} * r.NH, groups = pieces(blocks, GROUP);
+  const auto groupOf = [&](int64_t group) { return Run{group * GROUP, least((group + 1) * GROUP, blocks)}; };
+  const auto forItems = [&](int64_t items, int64_t product, const auto& work) {
+    shareWithMemory(context, items, rowsOf(LEAST_PRODUCT, product), BackwardMemory::elements(r.HS), work);
+  };
+  // A head at a time. Where there are more lanes than heads, dk and dv by groups of keys and dq by groups of queries,
+  // at the price of two products more for the five.
+  if (7 * heads < 5 * context.team.lanes() && groups > 1) {
+    forItems(2 * heads * groups, 4 * GROUP * BLOCK * T * r.HS, [&](int64_t item, float* start) {
+      const Head<AttentionBackward> head(r, item / groups / 2);
+      BackwardMemory memory(start, r.HS);
+      const Run group = groupOf(item % groups);
+      if (item / groups % 2 == 0) {
+        attendBackward<S, false, true>(head, group, {0, blocks}, memory);
+        return;
+      }
+      for (int64_t i = r.causal != 0 ? item % groups : 0; i < groups; i++) {
+        attendBackward<S, true, false>(head, groupOf(i), group, memory);
+      }
+    });
+  } else {
+    forItems(heads, 5 * T * T * r.HS, [&](int64_t item, float* start) {
+      const Head<AttentionBackward> head(r, item);
+      BackwardMemory memory(start, r.HS);
+      for (int64_t i = 0; i < groups; i++) attendBackward<S, true, true>(head, groupOf(i), {0, blocks}, memory);
+    });
+  }
+  if (r.mask == nullptr) return;
+  for (int64_t i = 0; i < heads; i++) clearMasked<S>(Head<AttentionBackward>(r, i));
 }
 
 SEQGRAD_KERNEL(attention, Attention);

@@ -16,10 +16,11 @@ SEQGRAD_INLINE void forRandom(int64_t n, int32_t stream, const int32_t* random, 
   constexpr int64_t BLOCK = 4 * S::lanes;
   share(context, Cut(n, COMPUTED, BLOCK), [&](int64_t begin, int64_t end) {
     for (int64_t block = begin; block < end; block += BLOCK) {
-      typename S::Ints word[4];
+      typename S::Ints word[1][4];
       typename S::Floats value[4];
-      philox<S>(S::broadcast(static_cast<int32_t>(block / 4)) + S::iota(), stream, random, word);
-      draw(word, value);
+      const typename S::Ints counter[1] = {S::broadcast(static_cast<int32_t>(block / 4)) + S::iota()};
+      philox<S>(counter, stream, random, word);
+      draw(word[0], value);
       // Element e takes word e mod 4 of counter e / 4.
       float byWord[4][S::lanes], drawn[BLOCK];
       for (int j = 0; j < 4; j++) S::store(byWord[j], value[j]);

@@ -88,10 +88,13 @@ struct Avx512 {
   }
   static SEQGRAD_INLINE Mask notZero(Ints x) { return {_mm512_test_epi32_mask(x.v, x.v)}; }
   static SEQGRAD_INLINE void multiplyWide(Ints a, Ints b, Ints& high, Ints& low) {
+    // Halves change places by shuffles, which leave the multiplier's port alone.
+    const auto toEven = [](__m512i x) { return _mm512_shuffle_epi32(x, _MM_PERM_DDBB); };
+    const auto toOdd = [](__m512i x) { return _mm512_shuffle_epi32(x, _MM_PERM_CCAA); };
     const __m512i even = _mm512_mul_epu32(a.v, b.v);
-    const __m512i odd = _mm512_mul_epu32(_mm512_srli_epi64(a.v, 32), _mm512_srli_epi64(b.v, 32));
-    high = {_mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 32), odd)};
-    low = {_mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32))};
+    const __m512i odd = _mm512_mul_epu32(toEven(a.v), toEven(b.v));
+    high = {_mm512_mask_blend_epi32(0xaaaa, toEven(even), odd)};
+    low = {_mm512_mask_blend_epi32(0xaaaa, even, toOdd(odd))};
   }
 
   static SEQGRAD_INLINE void transpose(const float* source, ptrdiff_t sourceRow, float* target, ptrdiff_t targetRow) {

@@ -78,7 +78,7 @@ SEQGRAD_INLINE typename S::Floats log(typename S::Floats x) {
 }
 
 /// What both forms of GELU are made of: y = max(x, 0) − a · tail, a = |x|, tail = 1 − the share of x that passes.
-/// Beyond a = 16 the tail is as good as 0, and a stays 16, so that an infinite x meets no 0.
+/// Beyond a = 16 the tail is 0, and a stays 16, so that no infinite x meets it.
 template <class S>
 SEQGRAD_INLINE typename S::Floats geluOfTail(typename S::Floats x, typename S::Floats a, typename S::Floats tail) {
   return S::fma(-a, tail, S::select(S::zero() >= x, S::zero(), x));
@@ -88,12 +88,18 @@ SEQGRAD_INLINE typename S::Floats geluArgument(typename S::Floats x) {
   return -S::maxOrSecond(S::broadcast(-16.0f), -S::abs(x));
 }
 
+/// exp(−z) for z ≥ 0; 0 where that is below the smallest normal number.
+template <class S>
+SEQGRAD_INLINE typename S::Floats expOfNegated(typename S::Floats z) {
+  return S::select(z >= S::broadcast(87.33654f), S::zero(), expNonPositive<S>(-z));
+}
+
 /// exp(−a²/2) and with it the probability of a normal deviate above a, for 0 ≤ a ≤ 16. It is the exponential times a
 /// smooth function, ½ erfcx(a / √2), which a quotient of polynomials gives to 7e-9; all terms are positive.
 template <class S>
 SEQGRAD_INLINE void normalTail(typename S::Floats a, typename S::Floats& e, typename S::Floats& tail) {
   const auto c = [](float constant) { return S::broadcast(constant); };
-  e = expNonPositive<S>(a * a * c(-0.5f));
+  e = expOfNegated<S>(a * a * c(0.5f));
   auto n = c(0.004222133047076246f);
   n = S::fma(n, a, c(0.04134172409591628f));
   n = S::fma(n, a, c(0.18532924030355866f));
@@ -132,7 +138,7 @@ template <class S>
 SEQGRAD_INLINE void geluTanhTail(typename S::Floats a, typename S::Floats& tail, typename S::Floats& rest) {
   const auto c = [](float constant) { return S::broadcast(constant); };
   const auto z = a * S::fma(a * a, c(0.07135481627260025f), c(1.5957691216057308f));
-  const auto e = expNonPositive<S>(-z);
+  const auto e = expOfNegated<S>(z);
   rest = c(1.0f) / (c(1.0f) + e);
   tail = e * rest;
 }

@@ -74,6 +74,44 @@ const matmul: Oracle = (x, { M = 0, N = 0, K = 0 }) =>
 const matmulAdd: Oracle = (x, { M = 0, N = 0, K = 0 }) =>
   range(M * N).map((index) => productBlocks(x, Math.floor(index / N), index % N, N, K).reduce(plus, x('c', index)));
 
+const divided = (a: number, b: number): number => fround(a / b);
+/** 1 / √(variance + ε), each step rounded. */
+const inverseOf = (variance: number): number => divided(1, fround(Math.sqrt(plus(variance, fround(1e-5)))));
+const layerNorm: Oracle = (x, { R = 0, C = 0 }) =>
+  range(R).flatMap((row) => {
+    const elements = range(C).map((column) => x('x', row * C + column));
+    const mean = divided(lanes(elements), C);
+    const d = elements.map((element) => plus(element, -mean));
+    const inverse = inverseOf(divided(lanes(d.map((each) => times(each, each))), C));
+    return d.map((each, column) => plus(times(times(each, inverse), x('gain', column)), x('bias', column)));
+  });
+
+/** normal and dy · gain of a row. */
+const normalised = (x: Element, row: number, C: number): { normal: number; g: number; dy: number }[] =>
+  range(C).map((column) => {
+    const [at, dy] = [row * C + column, x('dy', row * C + column)];
+    const normal = times(plus(x('x', at), -x('mean', row)), x('inverseDeviation', row));
+    return { normal, dy, g: times(dy, x('gain', column)) };
+  });
+const layerNormBackward: Oracle = (x, { R = 0, C = 0 }) =>
+  range(R).flatMap((row) => {
+    const its = normalised(x, row, C);
+    const a = divided(lanes(its.map(({ g }) => g)), C);
+    const b = divided(lanes(its.map(({ g, normal }) => times(g, normal))), C);
+    return its.map(({ g, normal }) => times(x('inverseDeviation', row), plus(times(-normal, b), plus(g, -a))));
+  });
+const dGain: Oracle = (x, { R = 0, C = 0 }) => {
+  const terms = range(R).map((row) => normalised(x, row, C).map(({ dy, normal }) => times(dy, normal)));
+  return range(C).map((column) =>
+    fold(
+      blocksOf(
+        terms.map((row) => row[column] as number),
+        64,
+      ).map(sigma),
+    ),
+  );
+};
+
 const product = (M: number, N: number, K: number) =>
   ({ batch: 1, M, N, K, aBatch: 0, aRow: K, aColumn: 1, bBatch: 0, bRow: N, bColumn: 1, cBatch: 0, cRow: N }) as const;
 
@@ -101,6 +139,9 @@ const questions: readonly (readonly [Oracle, string, readonly Case[]])[] = [
   [columnSumAdd, 'y', tables.map(([R, C]) => caseOf('columnSumAdd', { R, C }))],
   [matmul, 'c', products.map(([M, N, K]) => caseOf('matmul', product(M, N, K)))],
   [matmulAdd, 'c', products.map(([M, N, K]) => caseOf('matmulAdd', product(M, N, K)))],
+  [layerNorm, 'y', tables.map(([R, C]) => caseOf('layerNorm', { R, C }, { scalars: { epsilon: 1e-5 } }))],
+  [layerNormBackward, 'dx', tables.map(([R, C]) => caseOf('layerNormBackward', { R, C }))],
+  [dGain, 'dGain', tables.map(([R, C]) => caseOf('layerNormBackward', { R, C }))],
 ];
 
 const elementOf =
@@ -112,7 +153,7 @@ const strict = subjects.filter((subject) => subject.strict);
 for (const [oracle, output, cases] of questions) {
   const instruction = cases[0]?.instruction ?? 'nothing';
   for (const { title, bench } of strict) {
-    test.serial(`${instruction}: ${title} adds in the order that the contract states`, async (t) => {
+    test.serial(`${instruction}, ${output}: ${title} adds in the order that the contract states`, async (t) => {
       for (const testCase of cases) {
         const inputs = inputsOf(testCase);
         const { values } = await runCase(bench, testCase, inputs, 'misaligned');

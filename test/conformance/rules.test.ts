@@ -98,6 +98,58 @@ rule(
   { dTable: [5, 1006] },
 );
 
+for (const instruction of ['gelu', 'geluTanh'] as const) {
+  rule(
+    `${instruction} is 0 far below 0, x far above; NaN stays NaN`,
+    caseOf(instruction, { n: 7 }, { fillings: { x: [-inf, inf, nan, 0, 100, -100, -3e38] } }),
+    { y: [0, inf, nan, 0, 100, 0, 0] },
+  );
+  rule(
+    `${instruction}Backward is 0 far below 0, 1 far above, and a half at 0`,
+    caseOf(`${instruction}Backward`, { n: 6 }, { fillings: { x: [-inf, inf, nan, 0, 100, -3e38], dy: [2] } }),
+    { dx: [0, 2, nan, 1, 2, 0] },
+  );
+}
+
+rule(
+  'layerNorm of equal numbers is the bias',
+  caseOf(
+    'layerNorm',
+    { R: 2, C: 4 },
+    { scalars: { epsilon: 1e-5 }, fillings: { x: [5, 5, 5, 5, -3, -3, -3, -3], bias: [1, 2, 3, 4] } },
+  ),
+  { y: [1, 2, 3, 4, 1, 2, 3, 4], mean: [5, -3] },
+);
+
+const oneHead = { B: 2, T: 2, NH: 1, HS: 1, causal: 0, stream: 0 };
+const noDropout = { rate: 0, keepScale: 1 };
+/** Rows of q, k, v: a row of the batch of which the second key is masked, and one without any key. */
+const pairs = { qkv: [1, 2, 3, 4, nan, inf, 1, 2, 3, 4, 5, 6], mask: [1, 0, 0, 0] };
+
+rule(
+  'attention: a masked key changes nothing, whatever it holds; a query that sees no key gives 0',
+  caseOf('attention', oneHead, { scalars: noDropout, absent: ['random', 'scores'], fillings: pairs }),
+  { y: [3, 3, 0, 0], logSumExp: [2, 8, inf, inf], probabilities: [1, 0, 1, 0, 0, 0, 0, 0] },
+);
+rule(
+  'attentionBackward: one visible key gives its query no gradient; a query that sees no key gets and gives none',
+  caseOf('attentionBackward', oneHead, {
+    scalars: noDropout,
+    absent: ['random', 'dProbabilities'],
+    fillings: { ...pairs, y: [3, 3, 0, 0], dy: [1, 2, 3, 4], logSumExp: [2, 8, inf, inf] },
+  }),
+  { dqkv: [0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0], dScores: [0, 0, 0, 0, 0, 0, 0, 0] },
+);
+rule(
+  'attention, causal: the first query sees only itself',
+  caseOf(
+    'attention',
+    { ...oneHead, B: 1, causal: 1 },
+    { scalars: noDropout, absent: ['mask', 'random', 'scores'], fillings: { qkv: [0, 5, 3, 0, 6, 9] } },
+  ),
+  { y: [3, 6], probabilities: [1, 0, 0.5, 0.5] },
+);
+
 const rows = { logits: [0, 0, nan, nan, 0, -inf, 0, 0], labels: [0, -100, 0, 2], denominator: [1] };
 
 test.serial(

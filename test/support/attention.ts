@@ -6,6 +6,9 @@ type Pair = 'attention' | 'attentionBackward';
 
 const arrays = (values: Values) => (name: string) => values.get(name) as Float64Array;
 
+/** An exponential is at least 2⁻¹²⁶, which may be all that is wrong with it; this times 2⁻²⁴ is that. */
+const LEAST = 2 ** -102;
+
 /**
  * What the results would be if nothing cancelled. An exponential has the rounding of its argument, times the size of what that is
  * a sum of, besides its own: so every term with a probability counts (1 + Σ|scale·q·k| + |logSumExp|) times.
@@ -51,7 +54,7 @@ export function ofAttention(testCase: Case, inputs: Values, expected: Values): V
       const D = isBackward ? dot(dy, row, input('y'), row) : 0;
       for (let j = 0; j < T; j++) {
         const pair = query * T + j;
-        const inexact = Math.exp(signed(j) - lse) * (1 + largest + Math.abs(lse));
+        const inexact = Math.exp(signed(j) - lse) * (1 + largest + Math.abs(lse)) + LEAST;
         add('scores', pair, sums[j] as number);
         if (isBackward) add('dProbabilities', pair, kept * dot(dy, row, qkv, at(2, b, j, h, 0)));
         if (!isSeen(j) || lse === Infinity) continue;

@@ -78,9 +78,9 @@ export const attention: Definition<'attention'> = (call) => {
     const m = keys.reduce((most, j) => (isSeen(j) ? Math.max(most, s[j] as number) : most), -Number.MAX_VALUE);
     const e = keys.map((j) => (isSeen(j) ? Math.exp((s[j] as number) - m) : 0));
     const sum = e.reduce((total, each) => total + each, 0);
-    const p = e.map((each) => (seesAny ? each / sum : 0));
+    const p = e.map((each, j) => (isSeen(j) ? each / sum : 0));
     logSumExp.set(seesAny ? m + Math.log(sum) : Number.POSITIVE_INFINITY, b, h, t);
-    const r = p.map((each, j) => (isSeen(j) ? each * keep(j) : 0));
+    const r = p.map((each, j) => each * keep(j));
     for (let i = 0; i < HS; i++) {
       let value = 0;
       for (const j of keys.filter(isSeen)) value += (r[j] as number) * qkv.at(b, j, part(dims, 2, h, i));
