@@ -1,25 +1,35 @@
 /**
- * Matrix products. For each block of K, A and B are packed into the workspace, then tiles of 4×8 are computed. Packing takes any
- * strides, so a transpose costs nothing further; the edges of a matrix go through the same tile as its middle.
+ * Matrix products. For each block of K, B is packed into the workspace, in strips of columns, and so is A where its rows are not
+ * contiguous; then tiles are computed, at the edges of a matrix too. Packing takes any strides, so a transpose costs little. A factor
+ * of few rows or columns is not worth that: the other is read where it lies.
  */
 import { Matmul, MatmulAdd } from '../generated/instructions';
-import { packLanes } from '../simd/pack';
+import { packRowMajor, packStrips } from '../simd/pack';
 import { copyOrZero } from '../simd/rows';
-import { edgeTile, TILE_COLUMNS, TILE_ROWS, tile, ZEROS } from '../simd/tile';
-import { inTurn, lanes, parallel } from '../team';
+import { multiplyRow } from '../simd/vector';
+import { partOfTile, WIDE_COLUMNS, WIDE_ROWS, wideTile, ZEROS } from '../simd/wide-tile';
+import { inTurn, lanes, parallel, Work } from '../team';
 import { ceilDiv } from '../tickets';
 
 /** K is cut here and nowhere else: part of the order of sums. */
 const DEPTH: i32 = 256;
 
-/** What a ticket packs. */
-const PACKED_LANES: i32 = 64;
-/** What a ticket computes. Its share of A (64 KiB at full depth) stays in L2, a strip of B (8 KiB) in L1. */
-const TICKET_ROWS: i32 = 64;
-const TICKET_COLUMNS: i32 = 256;
+/** Rows, or columns, for which nothing is packed. */
+const FEW: i32 = 4;
+/** What a ticket computes for each of those. */
+const TICKET_LANES: i32 = 128;
+
+/** What a ticket packs: columns of B, in whole strips, or rows of A. */
+const PACKED_COLUMNS: i32 = 96;
+const PACKED_ROWS: i32 = 64;
+/** Rows of A that are packed at a time: as many as may share a cache line. */
+const LINE: i32 = 16;
+/** What a ticket computes. Its share of A (96 KiB at full depth) stays in L2, a strip of B (12 KiB) in L1. */
+const TICKET_ROWS: i32 = 96;
+const TICKET_COLUMNS: i32 = 240;
 /** Of a product that has few such tickets. */
-const SMALL_TICKET_ROWS: i32 = 32;
-const SMALL_TICKET_COLUMNS: i32 = 64;
+const SMALL_TICKET_ROWS: i32 = 24;
+const SMALL_TICKET_COLUMNS: i32 = 60;
 const FEW_TICKETS: i32 = 16;
 /** Multiplications of a block that is worth sharing. */
 const LEAST_SHARED: i64 = 1 << 17;
@@ -49,6 +59,7 @@ class Block {
   baseMatrix: usize;
   c: usize;
   cRow: usize;
+  cColumn: usize;
   cMatrix: usize;
   /** Whether it is worth sharing and may be. */
   isShared: bool;
@@ -57,20 +68,22 @@ class Block {
   columns: i32;
   across: i32;
 
+  @inline get packsA(): bool { return this.aColumn != 4; }
   /** Tickets of one matrix. */
-  @inline get packingTickets(): i32 { return ceilDiv(this.M, PACKED_LANES) + ceilDiv(this.N, PACKED_LANES); }
+  @inline get packingTickets(): i32 { return (this.packsA ? ceilDiv(this.M, PACKED_ROWS) : 0) + ceilDiv(this.N, PACKED_COLUMNS); }
   @inline get tilesTickets(): i32 { return ceilDiv(this.M, this.rows) * this.across; }
-  /** [M / 4][depth][4] of a matrix */
-  @inline packedA(matrix: i32): usize {
+  /** [N / 12][depth][12] of a matrix */
+  @inline packedB(matrix: i32): usize {
     return changetype<usize>(this) + (<usize>HEADER << 2) + <usize>matrix * packedElements(this.M, this.N, this.depth) * 4;
   }
-  /** [N / 8][depth][8] of a matrix */
-  @inline packedB(matrix: i32): usize { return this.packedA(matrix) + (<usize>padded(this.M, TILE_ROWS) * this.depth << 2); }
+  /** [M][depth] of a matrix, whole vectors in a row */
+  @inline packedA(matrix: i32): usize { return this.packedB(matrix) + (<usize>padded(this.N, WIDE_COLUMNS) * this.depth << 2); }
+  @inline get packedRow(): usize { return <usize>padded(this.depth, 4) << 2; }
 }
 
 @inline function padded(n: i32, size: i32): i32 { return ceilDiv(n, size) * size; }
 @inline function packedElements(M: i32, N: i32, depth: i32): usize {
-  return <usize>(padded(M, TILE_ROWS) + padded(N, TILE_COLUMNS)) * depth;
+  return <usize>padded(N, WIDE_COLUMNS) * depth + <usize>M * padded(depth, 4);
 }
 
 /** a [M, K], b [K, N], c [M, N] with the strides of the record, for each of `batch`. */
@@ -137,6 +150,7 @@ function fillMatrices(r: Matmul, first: i32, count: i32): void {
   block.bMatrix = <usize>r.bBatch << 2;
   block.b = r.b + <usize>first * block.bMatrix + <usize>k * block.bRow;
   block.cRow = <usize>r.cRow << 2;
+  block.cColumn = 4;
   block.cMatrix = <usize>r.cBatch << 2;
   block.c = r.c + <usize>first * block.cMatrix;
   block.base = block.c;
@@ -153,41 +167,72 @@ function fillMatrices(r: Matmul, first: i32, count: i32): void {
 
 /** Packing and computing are two rounds of tickets; within a round they are independent. */
 function compute(block: Block): void {
-  const packing = block.packingTickets * block.count, tiles = block.tilesTickets * block.count;
-  if (block.isShared) {
-    parallel(packing, packTicket, changetype<usize>(block));
-    parallel(tiles, tilesTicket, changetype<usize>(block), 0, block.rows == SMALL_TICKET_ROWS);
-  } else {
-    inTurn(packing, packTicket, changetype<usize>(block));
-    inTurn(tiles, tilesTicket, changetype<usize>(block));
+  if (min(block.M, block.N) <= FEW) {
+    if (block.N < block.M) transpose(block);
+    share(block, block.M * ceilDiv(block.N, TICKET_LANES), rowTicket, true);
+    return;
   }
+  share(block, block.packingTickets, packTicket, true);
+  share(block, block.tilesTickets, tilesTicket, block.rows == SMALL_TICKET_ROWS);
+}
+
+function share(block: Block, tickets: i32, work: Work, isBrief: bool): void {
+  if (block.isShared) parallel(tickets * block.count, work, changetype<usize>(block), 0, isBrief);
+  else inTurn(tickets * block.count, work, changetype<usize>(block));
+}
+
+/** cᵀ = baseᵀ + bᵀ·aᵀ */
+function transpose(block: Block): void {
+  const M = block.M, a = block.a, aRow = block.aRow, aColumn = block.aColumn, aMatrix = block.aMatrix;
+  const baseRow = block.baseRow, cRow = block.cRow;
+  block.M = block.N;
+  block.N = M;
+  block.a = block.b;
+  block.aRow = block.bColumn;
+  block.aColumn = block.bRow;
+  block.aMatrix = block.bMatrix;
+  block.b = a;
+  block.bRow = aColumn;
+  block.bColumn = aRow;
+  block.bMatrix = aMatrix;
+  block.baseRow = block.baseColumn;
+  block.baseColumn = baseRow;
+  block.cRow = block.cColumn;
+  block.cColumn = cRow;
+}
+
+/** Some columns of a row. */
+function rowTicket(context: usize, _workspace: usize, ticket: i32): void {
+  const block = changetype<Block>(context);
+  const across = ceilDiv(block.N, TICKET_LANES), tickets = block.M * across;
+  const matrix = <usize>(ticket / tickets), within = ticket % tickets;
+  const row = <usize>(within / across), first = within % across * TICKET_LANES, column = <usize>first;
+  const base = block.base + matrix * block.baseMatrix + row * block.baseRow + column * block.baseColumn;
+  const c = block.c + matrix * block.cMatrix + row * block.cRow + column * block.cColumn;
+  const a = block.a + matrix * block.aMatrix + row * block.aRow, b = block.b + matrix * block.bMatrix + column * block.bColumn;
+  const columns = min(TICKET_LANES, block.N - first);
+  multiplyRow(block.depth, a, block.aColumn, b, block.bRow, block.bColumn, columns, base, block.baseColumn, c, block.cColumn);
 }
 
 function packTicket(context: usize, _workspace: usize, ticket: i32): void {
   const block = changetype<Block>(context);
-  const tickets = block.packingTickets, ofA = ceilDiv(block.M, PACKED_LANES);
+  const tickets = block.packingTickets, ofB = ceilDiv(block.N, PACKED_COLUMNS);
   const matrix = ticket / tickets, within = ticket % tickets;
-  if (within < ofA) packA(block, matrix, within * PACKED_LANES);
-  else packB(block, matrix, (within - ofA) * PACKED_LANES);
-}
-
-function packA(block: Block, matrix: i32, first: i32): void {
-  const depth = block.depth, row = block.aRow, column = block.aColumn;
-  const to = block.packedA(matrix), a = block.a + <usize>matrix * block.aMatrix;
-  const end = min(block.M, first + PACKED_LANES);
-  for (let i = first; i < end; i += TILE_ROWS) {
-    packLanes(to + (<usize>i * depth << 2), 16, a + <usize>i * row, row, column, end - i, depth);
-  }
+  if (within < ofB) packB(block, matrix, within * PACKED_COLUMNS);
+  else packA(block, matrix, (within - ofB) * PACKED_ROWS);
 }
 
 function packB(block: Block, matrix: i32, first: i32): void {
-  const depth = block.depth, row = block.bRow, column = block.bColumn;
-  const packed = block.packedB(matrix), b = block.b + <usize>matrix * block.bMatrix;
-  const end = min(block.N, first + PACKED_LANES);
-  for (let j = first; j < end; j += TILE_COLUMNS) {
-    const to = packed + (<usize>j * depth << 2);
-    packLanes(to, 32, b + <usize>j * column, column, row, end - j, depth);
-    packLanes(to + 16, 32, b + <usize>(j + 4) * column, column, row, end - j - 4, depth);
+  const to = block.packedB(matrix) + (<usize>first * block.depth << 2);
+  const from = block.b + <usize>matrix * block.bMatrix + <usize>first * block.bColumn;
+  packStrips(to, from, block.bColumn, block.bRow, min(PACKED_COLUMNS, block.N - first), block.depth);
+}
+
+function packA(block: Block, matrix: i32, first: i32): void {
+  const packedRow = block.packedRow, end = min(block.M, first + PACKED_ROWS);
+  for (let i = first; i < end; i += LINE) {
+    const to = block.packedA(matrix) + <usize>i * packedRow, from = block.a + <usize>matrix * block.aMatrix + <usize>i * block.aRow;
+    packRowMajor(to, packedRow, from, block.aRow, block.aColumn, min(LINE, end - i), block.depth);
   }
 }
 
@@ -198,21 +243,18 @@ function tilesTicket(context: usize, _workspace: usize, ticket: i32): void {
   const firstRow = within / across * block.rows, endRow = min(block.M, firstRow + block.rows);
   const firstColumn = within % across * block.columns, endColumn = min(block.N, firstColumn + block.columns);
   const baseRow = block.baseRow, cRow = block.cRow;
-  const tileBytes = <usize>depth * TILE_ROWS << 2;
-  const rowsOfA = block.packedA(matrix) + (<usize>firstRow * depth << 2);
+  const aRow = block.packsA ? block.packedRow : block.aRow;
+  const rowsOfA = (block.packsA ? block.packedA(matrix) : block.a + <usize>matrix * block.aMatrix) + <usize>firstRow * aRow;
   const baseOfRows = block.base + <usize>matrix * block.baseMatrix + <usize>firstRow * baseRow;
   const cOfRows = block.c + <usize>matrix * block.cMatrix + <usize>firstRow * cRow;
   let b = block.packedB(matrix) + (<usize>firstColumn * depth << 2);
-  for (let j = firstColumn; j < endColumn; j += TILE_COLUMNS, b += tileBytes * 2) {
+  for (let j = firstColumn; j < endColumn; j += WIDE_COLUMNS, b += <usize>depth * WIDE_COLUMNS << 2) {
     let a = rowsOfA, base = baseOfRows + <usize>j * block.baseColumn, c = cOfRows + (<usize>j << 2);
-    for (let i = firstRow; i < endRow; i += TILE_ROWS, a += tileBytes) {
-      if (endRow - i >= TILE_ROWS && endColumn - j >= TILE_COLUMNS) {
-        tile(depth, a, b, base, baseRow, c, cRow);
-      } else {
-        edgeTile(depth, a, b, base, baseRow, c, cRow, min(TILE_ROWS, endRow - i), endColumn - j);
-      }
-      base += baseRow * TILE_ROWS;
-      c += cRow * TILE_ROWS;
+    const columns = min(WIDE_COLUMNS, endColumn - j), isWhole = (columns & 3) == 0;
+    for (let i = firstRow; i < endRow; i += WIDE_ROWS, a += aRow * WIDE_ROWS, base += baseRow * WIDE_ROWS, c += cRow * WIDE_ROWS) {
+      const rows = endRow - i;
+      if (isWhole && rows >= WIDE_ROWS) wideTile(columns, depth, a, a + aRow, a + aRow * 2, b, base, baseRow, c, cRow);
+      else partOfTile(rows, columns, depth, a, aRow, b, base, baseRow, c, cRow);
     }
   }
 }

@@ -25,15 +25,8 @@ export function packLanes(
 @inline function packColumns(to: usize, toStep: usize, from: usize, laneStride: usize, depth: i32): void {
   let lane0 = from, lane1 = lane0 + laneStride, lane2 = lane1 + laneStride, lane3 = lane2 + laneStride;
   let left = depth;
-  for (; left >= 4; left -= 4, lane0 += 16, lane1 += 16, lane2 += 16, lane3 += 16) {
-    const row0 = v128.load(lane0), row1 = v128.load(lane1), row2 = v128.load(lane2), row3 = v128.load(lane3);
-    const low01 = v128.shuffle<f32>(row0, row1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(row0, row1, 2, 6, 3, 7);
-    const low23 = v128.shuffle<f32>(row2, row3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(row2, row3, 2, 6, 3, 7);
-    v128.store(to, v128.shuffle<f64>(low01, low23, 0, 2));
-    v128.store(to + toStep, v128.shuffle<f64>(low01, low23, 1, 3));
-    v128.store(to + toStep * 2, v128.shuffle<f64>(high01, high23, 0, 2));
-    v128.store(to + toStep * 3, v128.shuffle<f64>(high01, high23, 1, 3));
-    to += toStep * 4;
+  for (; left >= 4; left -= 4, lane0 += 16, lane1 += 16, lane2 += 16, lane3 += 16, to += toStep * 4) {
+    transpose4(to, toStep, lane0, lane1, lane2, lane3);
   }
   packAny(to, toStep, lane0, laneStride, 4, 4, left);
 }
@@ -41,12 +34,80 @@ export function packLanes(
 function packAny(
   to: usize, toStep: usize, from: usize, laneStride: usize, depthStride: usize, lanes: i32, depth: i32,
 ): void {
-  for (let k = 0; k < depth; k++, to += toStep, from += depthStride) {
-    let group = splat(0);
-    if (lanes > 0) group = v128.load32_zero(from);
-    if (lanes > 1) group = v128.load32_lane(from + laneStride, group, 1);
-    if (lanes > 2) group = v128.load32_lane(from + laneStride * 2, group, 2);
-    if (lanes > 3) group = v128.load32_lane(from + laneStride * 3, group, 3);
-    v128.store(to, group);
+  for (let k = 0; k < depth; k++, to += toStep, from += depthStride) v128.store(to, gather(from, laneStride, lanes));
+}
+
+/** Up to four elements that are `stride` bytes apart; lanes from `count` on are 0. */
+@inline export function gather(from: usize, stride: usize, count: i32): v128 {
+  let group = splat(0);
+  if (count > 0) group = v128.load32_zero(from);
+  if (count > 1) group = v128.load32_lane(from + stride, group, 1);
+  if (count > 2) group = v128.load32_lane(from + stride * 2, group, 2);
+  if (count > 3) group = v128.load32_lane(from + stride * 3, group, 3);
+  return group;
+}
+
+/** Four rows of four, as four columns that are toStep bytes apart. */
+@inline function transpose4(to: usize, toStep: usize, from0: usize, from1: usize, from2: usize, from3: usize): void {
+  const row0 = v128.load(from0), row1 = v128.load(from1), row2 = v128.load(from2), row3 = v128.load(from3);
+  const low01 = v128.shuffle<f32>(row0, row1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(row0, row1, 2, 6, 3, 7);
+  const low23 = v128.shuffle<f32>(row2, row3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(row2, row3, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<f64>(low01, low23, 0, 2));
+  v128.store(to + toStep, v128.shuffle<f64>(low01, low23, 1, 3));
+  v128.store(to + toStep * 2, v128.shuffle<f64>(high01, high23, 0, 2));
+  v128.store(to + toStep * 3, v128.shuffle<f64>(high01, high23, 1, 3));
+}
+
+/** Columns of a strip: three vectors. */
+const STRIP: i32 = 12;
+const STRIP_ROW: usize = 48;
+/** Steps that are packed for all strips before the next ones, so that those share cache lines. */
+const STEPS: i32 = 8;
+
+/**
+ * `columns` columns as strips [depth][12], element (k, j) from `from` + k·depthStride + j·laneStride. The vectors of a last strip that no
+ * column touches are left as they are.
+ */
+export function packStrips(to: usize, from: usize, laneStride: usize, depthStride: usize, columns: i32, depth: i32): void {
+  const strip = <usize>depth * STRIP_ROW;
+  const steps = laneStride == 4 ? STEPS : depth;
+  for (let k = 0; k < depth; k += steps, to += <usize>steps * STRIP_ROW, from += <usize>steps * depthStride) {
+    const count = min(steps, depth - k);
+    let group = to, lanes = from, left = columns;
+    if (laneStride == 4) {
+      for (; left >= STRIP; left -= STRIP, group += strip, lanes += STRIP_ROW) copyStrip(group, lanes, depthStride, count);
+    }
+    for (; left > 0; left -= STRIP, group += strip, lanes += laneStride * STRIP) {
+      packLanes(group, STRIP_ROW, lanes, laneStride, depthStride, left, count);
+      if (left > 4) packLanes(group + 16, STRIP_ROW, lanes + laneStride * 4, laneStride, depthStride, left - 4, count);
+      if (left > 8) packLanes(group + 32, STRIP_ROW, lanes + laneStride * 8, laneStride, depthStride, left - 8, count);
+    }
   }
+}
+
+@inline function copyStrip(to: usize, from: usize, depthStride: usize, depth: i32): void {
+  for (; depth > 0; depth--, to += STRIP_ROW, from += depthStride) {
+    v128.store(to, v128.load(from));
+    v128.store(to, v128.load(from, 16), 16);
+    v128.store(to, v128.load(from, 32), 32);
+  }
+}
+
+/**
+ * `rows` rows [depth], toRow bytes apart, element (i, k) from `from` + i·rowStride + k·depthStride. Rows are filled up to whole vectors,
+ * with zeros.
+ */
+export function packRowMajor(to: usize, toRow: usize, from: usize, rowStride: usize, depthStride: usize, rows: i32, depth: i32): void {
+  let k = 0;
+  if (rowStride == 4) {
+    // Rows that share cache lines one after the other.
+    for (; k + 4 <= depth; k += 4, to += 16, from += depthStride * 4) {
+      let row = to, from0 = from, left = rows;
+      for (; left >= 4; left -= 4, row += toRow * 4, from0 += 16) {
+        transpose4(row, toRow, from0, from0 + depthStride, from0 + depthStride * 2, from0 + depthStride * 3);
+      }
+      for (; left > 0; left--, row += toRow, from0 += 4) v128.store(row, gather(from0, depthStride, 4));
+    }
+  }
+  for (; k < depth; k += 4, to += 16, from += depthStride * 4) packAny(to, toRow, from, depthStride, rowStride, depth - k, rows);
 }

@@ -65,6 +65,9 @@ const sizes: readonly (readonly [M: number, N: number, K: number])[] = [
     [31, 97, 7],
     [33, 130, 19],
     [65, 16, 513],
+    [1, 71, 258],
+    [70, 2, 37],
+    [4, 101, 66],
   ] as const),
 ];
 

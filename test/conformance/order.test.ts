@@ -90,6 +90,8 @@ const products = [
   [7, 18, 256],
   [4, 35, 257],
   [2, 16, 600],
+  [1, 71, 258],
+  [19, 1, 300],
 ] as const;
 
 const questions: readonly (readonly [Oracle, string, readonly Case[]])[] = [
