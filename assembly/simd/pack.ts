@@ -26,7 +26,7 @@ export function packLanes(
   let lane0 = from, lane1 = lane0 + laneStride, lane2 = lane1 + laneStride, lane3 = lane2 + laneStride;
   let left = depth;
   for (; left >= 4; left -= 4, lane0 += 16, lane1 += 16, lane2 += 16, lane3 += 16, to += toStep * 4) {
-    transpose4(to, toStep, lane0, lane1, lane2, lane3);
+    transpose4(to, toStep, v128.load(lane0), v128.load(lane1), v128.load(lane2), v128.load(lane3));
   }
   packAny(to, toStep, lane0, laneStride, 4, 4, left);
 }
@@ -48,8 +48,7 @@ function packAny(
 }
 
 /** Four rows of four, as four columns that are toStep bytes apart. */
-@inline function transpose4(to: usize, toStep: usize, from0: usize, from1: usize, from2: usize, from3: usize): void {
-  const row0 = v128.load(from0), row1 = v128.load(from1), row2 = v128.load(from2), row3 = v128.load(from3);
+@inline export function transpose4(to: usize, toStep: usize, row0: v128, row1: v128, row2: v128, row3: v128): void {
   const low01 = v128.shuffle<f32>(row0, row1, 0, 4, 1, 5), high01 = v128.shuffle<f32>(row0, row1, 2, 6, 3, 7);
   const low23 = v128.shuffle<f32>(row2, row3, 0, 4, 1, 5), high23 = v128.shuffle<f32>(row2, row3, 2, 6, 3, 7);
   v128.store(to, v128.shuffle<f64>(low01, low23, 0, 2));
@@ -102,11 +101,12 @@ export function packRowMajor(to: usize, toRow: usize, from: usize, rowStride: us
   if (rowStride == 4) {
     // Rows that share cache lines one after the other.
     for (; k + 4 <= depth; k += 4, to += 16, from += depthStride * 4) {
-      let row = to, from0 = from, left = rows;
-      for (; left >= 4; left -= 4, row += toRow * 4, from0 += 16) {
-        transpose4(row, toRow, from0, from0 + depthStride, from0 + depthStride * 2, from0 + depthStride * 3);
+      const from1 = from + depthStride, from2 = from1 + depthStride, from3 = from2 + depthStride;
+      let row = to, at: usize = 0, left = rows;
+      for (; left >= 4; left -= 4, row += toRow * 4, at += 16) {
+        transpose4(row, toRow, v128.load(from + at), v128.load(from1 + at), v128.load(from2 + at), v128.load(from3 + at));
       }
-      for (; left > 0; left--, row += toRow, from0 += 4) v128.store(row, gather(from0, depthStride, 4));
+      for (; left > 0; left--, row += toRow, at += 4) v128.store(row, gather(from + at, depthStride, 4));
     }
   }
   for (; k < depth; k += 4, to += 16, from += depthStride * 4) packAny(to, toRow, from, depthStride, rowStride, depth - k, rows);

@@ -1,25 +1,34 @@
 /** Philox4x32-10 (Salmon, Moraes, Dror & Shaw, SC 2011): four random words from a counter and a key, in any order. */
+import { transpose4 } from './pack';
 
-const MULTIPLIER_0: u64 = 0xd2511f53;
-const MULTIPLIER_1: u64 = 0xcd9e8d57;
-const WEYL_0: u32 = 0x9e3779b9; // the golden ratio
-const WEYL_1: u32 = 0xbb67ae85; // √3 − 1
+const MULTIPLIERS: usize = memory.data<u32>([0xd2511f53, 0xcd9e8d57]);
+const WEYL: usize = memory.data<u32>([0x9e3779b9, 0xbb67ae85]); // the golden ratio and √3 − 1
 
-/** The words of counter (block, stream, step, 0). */
-@inline export function philox(key0: u32, key1: u32, block: u32, stream: u32, step: u32): v128 {
-  let x0 = block, x1 = stream, x2 = step, x3: u32 = 0;
-  for (let round = 0; round < 10; round++) {
-    const product0 = MULTIPLIER_0 * <u64>x0;
-    const product1 = MULTIPLIER_1 * <u64>x2;
-    x0 = <u32>(product1 >> 32) ^ x1 ^ key0;
-    x1 = <u32>product1;
-    x2 = <u32>(product0 >> 32) ^ x3 ^ key1;
-    x3 = <u32>product0;
-    key0 += WEYL_0;
-    key1 += WEYL_1;
+const ROUNDS: i32 = 10;
+
+/** Bytes that {@link philox} writes. */
+export const WORDS: usize = 64;
+
+/** The words of counters (block, stream, step, 0) for four blocks from `block` on, one after the other; `random` is seedLow, seedHigh, step. */
+export function philox(random: usize, stream: i32, block: i32, to: usize): void {
+  const multiplier0 = v128.load32_splat(MULTIPLIERS), multiplier2 = v128.load32_splat(MULTIPLIERS, 4);
+  const weyl0 = v128.load32_splat(WEYL), weyl1 = v128.load32_splat(WEYL, 4);
+  let key0 = v128.load32_splat(random), key1 = v128.load32_splat(random, 4);
+  let x0 = i32x4.add(i32x4.splat(block), i32x4(0, 1, 2, 3)), x1 = i32x4.splat(stream);
+  let x2 = v128.load32_splat(random, 8), x3 = i32x4.splat(0);
+  for (let round = 0; round < ROUNDS; round++) {
+    const low0 = i64x2.extmul_low_i32x4_u(x0, multiplier0), high0 = i64x2.extmul_high_i32x4_u(x0, multiplier0);
+    const low2 = i64x2.extmul_low_i32x4_u(x2, multiplier2), high2 = i64x2.extmul_high_i32x4_u(x2, multiplier2);
+    x0 = v128.xor(v128.xor(upperHalves(low2, high2), x1), key0);
+    x2 = v128.xor(v128.xor(upperHalves(low0, high0), x3), key1);
+    x1 = lowerHalves(low2, high2);
+    x3 = lowerHalves(low0, high0);
+    key0 = i32x4.add(key0, weyl0);
+    key1 = i32x4.add(key1, weyl1);
   }
-  let words = i32x4.splat(x0);
-  words = i32x4.replace_lane(words, 1, x1);
-  words = i32x4.replace_lane(words, 2, x2);
-  return i32x4.replace_lane(words, 3, x3);
+  transpose4(to, 16, x0, x1, x2, x3);
 }
+
+/** Of four products of 64 bits. */
+@inline function upperHalves(products0: v128, products2: v128): v128 { return v128.shuffle<i32>(products0, products2, 1, 3, 5, 7); }
+@inline function lowerHalves(products0: v128, products2: v128): v128 { return v128.shuffle<i32>(products0, products2, 0, 2, 4, 6); }
