@@ -56,6 +56,9 @@ let lane: i32 = 0;
 /** 1536 bytes that no other lane touches, meaning nothing from one ticket to the next. */
 @inline export function laneScratch(): usize { return SCRATCH + <usize>lane * SCRATCH_BYTES; }
 
+/** Which lane this is, 0 … MAX_LANES − 1. */
+@inline export function ownLane(): i32 { return lane; }
+
 /** How many lanes share the work. */
 @inline export function lanes(): i32 { return ASC_FEATURE_THREADS ? max(load<i32>(LANES), 1) : 1; }
 

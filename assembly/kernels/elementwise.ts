@@ -1,6 +1,6 @@
 /** Functions of each element. Every loop counts the elements `left` of its ticket; the last vector may be partial. */
 import {
-  Add, Div, Mul, Relu, ReluBackward, Scale, ScaleBy, Sigmoid, SigmoidBackward, Sqrt, Tanh, TanhBackward,
+  Add, Div, Gelu, GeluBackward, GeluTanh, GeluTanhBackward, Mul, Relu, ReluBackward, Scale, ScaleBy, Sigmoid, SigmoidBackward, Sqrt, Tanh, TanhBackward,
 } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
@@ -137,5 +137,45 @@ function reluBackwardTicket(record: usize, _workspace: usize, ticket: i32): void
   let y = r.y + from, dy = r.dy + from, dx = r.dx + from;
   for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, y += 16, dy += 16, dx += 16) {
     storeLanes(dx, v128.and(loadLanes(dy, left), f32x4.gt(loadLanes(y, left), splat(0))), left);
+  }
+}
+
+export function gelu(r: Gelu): void { share(r, COMPUTED, geluTicket); }
+
+function geluTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<Gelu>(record), from = bytesBefore(COMPUTED, ticket);
+  let x = r.x + from, y = r.y + from;
+  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, y += 16) {
+    storeLanes(y, math.gelu(loadLanes(x, left)), left);
+  }
+}
+
+export function geluBackward(r: GeluBackward): void { share(r, COMPUTED, geluBackwardTicket); }
+
+function geluBackwardTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<GeluBackward>(record), from = bytesBefore(COMPUTED, ticket);
+  let x = r.x + from, dy = r.dy + from, dx = r.dx + from;
+  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, dy += 16, dx += 16) {
+    storeLanes(dx, f32x4.mul(loadLanes(dy, left), math.geluSlope(loadLanes(x, left))), left);
+  }
+}
+
+export function geluTanh(r: GeluTanh): void { share(r, COMPUTED, geluTanhTicket); }
+
+function geluTanhTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<GeluTanh>(record), from = bytesBefore(COMPUTED, ticket);
+  let x = r.x + from, y = r.y + from;
+  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, y += 16) {
+    storeLanes(y, math.geluTanh(loadLanes(x, left)), left);
+  }
+}
+
+export function geluTanhBackward(r: GeluTanhBackward): void { share(r, COMPUTED, geluTanhBackwardTicket); }
+
+function geluTanhBackwardTicket(record: usize, _workspace: usize, ticket: i32): void {
+  const r = changetype<GeluTanhBackward>(record), from = bytesBefore(COMPUTED, ticket);
+  let x = r.x + from, dy = r.dy + from, dx = r.dx + from;
+  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, dy += 16, dx += 16) {
+    storeLanes(dx, f32x4.mul(loadLanes(dy, left), math.geluTanhSlope(loadLanes(x, left))), left);
   }
 }

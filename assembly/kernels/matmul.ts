@@ -7,7 +7,7 @@ import { Matmul, MatmulAdd } from '../generated/instructions';
 import { packRowMajor, packStrips } from '../simd/pack';
 import { copyOrZero } from '../simd/rows';
 import { multiplyRow } from '../simd/vector';
-import { partOfTile, WIDE_COLUMNS, WIDE_ROWS, wideTile, ZEROS } from '../simd/wide-tile';
+import { multiplyStrip, WIDE_COLUMNS, WIDE_ROW_BYTES, ZEROS } from '../simd/wide-tile';
 import { inTurn, lanes, parallel, Work } from '../team';
 import { ceilDiv } from '../tickets';
 
@@ -248,13 +248,8 @@ function tilesTicket(context: usize, _workspace: usize, ticket: i32): void {
   const baseOfRows = block.base + <usize>matrix * block.baseMatrix + <usize>firstRow * baseRow;
   const cOfRows = block.c + <usize>matrix * block.cMatrix + <usize>firstRow * cRow;
   let b = block.packedB(matrix) + (<usize>firstColumn * depth << 2);
-  for (let j = firstColumn; j < endColumn; j += WIDE_COLUMNS, b += <usize>depth * WIDE_COLUMNS << 2) {
-    let a = rowsOfA, base = baseOfRows + <usize>j * block.baseColumn, c = cOfRows + (<usize>j << 2);
-    const columns = min(WIDE_COLUMNS, endColumn - j), isWhole = (columns & 3) == 0;
-    for (let i = firstRow; i < endRow; i += WIDE_ROWS, a += aRow * WIDE_ROWS, base += baseRow * WIDE_ROWS, c += cRow * WIDE_ROWS) {
-      const rows = endRow - i;
-      if (isWhole && rows >= WIDE_ROWS) wideTile(columns, depth, a, a + aRow, a + aRow * 2, b, base, baseRow, c, cRow);
-      else partOfTile(rows, columns, depth, a, aRow, b, base, baseRow, c, cRow);
-    }
+  for (let j = firstColumn; j < endColumn; j += WIDE_COLUMNS, b += <usize>depth * WIDE_ROW_BYTES) {
+    const base = baseOfRows + <usize>j * block.baseColumn, c = cOfRows + (<usize>j << 2);
+    multiplyStrip(endRow - firstRow, min(WIDE_COLUMNS, endColumn - j), depth, rowsOfA, aRow, b, base, baseRow, c, cRow);
   }
 }

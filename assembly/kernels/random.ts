@@ -2,22 +2,23 @@
 import { Dropout, PhiloxNormal, PhiloxUniform } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
-import { philox, WORDS } from '../simd/philox';
+import { transpose4 } from '../simd/pack';
+import { philox, TWO_TO_MINUS_24, uniform, upper24 } from '../simd/philox';
 import { laneScratch, parallel, Work } from '../team';
 import { ceilDiv, COMPUTED } from '../tickets';
 
-const TWO_TO_MINUS_24: f32 = 5.9604644775390625e-8;
-
-/** The upper 24 bits of each word as whole numbers: exact in float32, and the conversion of signed integers will do. */
-@inline function upper24(words: v128): v128 { return i32x4.shr_u(words, 8); }
-@inline function uniform(words: v128): v128 {
-  return f32x4.mul(f32x4.convert_i32x4_s(upper24(words)), splat(TWO_TO_MINUS_24));
-}
-
 /** Blocks of a ticket, four elements each. */
 const BLOCKS: i32 = COMPUTED / 4;
-/** Blocks that are drawn at once. */
-const AT_ONCE: i32 = <i32>WORDS / 16;
+/** Blocks that are drawn at once, and bytes of their words. */
+const AT_ONCE: i32 = 4;
+const WORDS: usize = 64;
+
+/** The words of four blocks from `block` on, in the order of the elements that take them. */
+function draw(random: usize, stream: i32, block: i32, to: usize): void {
+  philox(block, 1, random, stream, to);
+  transpose4(to, 16, v128.load(to), v128.load(to, 16), v128.load(to, 32), v128.load(to, 48));
+}
+
 @inline function share<Record>(r: Record, work: Work): void { parallel(ceilDiv(r.n, COMPUTED), work, changetype<usize>(r)); }
 @inline function leftOf(n: i32, ticket: i32): i32 { return min(COMPUTED, n - ticket * COMPUTED); }
 @inline function bytesBefore(ticket: i32): usize { return <usize>(ticket * COMPUTED) << 2; }
@@ -30,7 +31,7 @@ function dropoutTicket(record: usize, _workspace: usize, ticket: i32): void {
   const rate = splat(r.rate), keepScale = splat(r.keepScale);
   let x = r.x + bytesBefore(ticket), y = r.y + bytesBefore(ticket), block = ticket * BLOCKS;
   for (let left = leftOf(r.n, ticket); left > 0; block += AT_ONCE) {
-    philox(random, stream, block, words);
+    draw(random, stream, block, words);
     for (let at = words; at < words + WORDS && left > 0; at += 16, left -= 4, x += 16, y += 16) {
       const keep = f32x4.ge(uniform(v128.load(at)), rate);
       storeLanes(y, v128.and(f32x4.mul(loadLanes(x, left), keepScale), keep), left);
@@ -46,7 +47,7 @@ function philoxUniformTicket(record: usize, _workspace: usize, ticket: i32): voi
   const low = splat(r.low), range = splat(r.range);
   let y = r.y + bytesBefore(ticket), block = ticket * BLOCKS;
   for (let left = leftOf(r.n, ticket); left > 0; block += AT_ONCE) {
-    philox(random, stream, block, words);
+    draw(random, stream, block, words);
     for (let at = words; at < words + WORDS && left > 0; at += 16, left -= 4, y += 16) {
       storeLanes(y, fma(uniform(v128.load(at)), range, low), left);
     }
@@ -62,7 +63,7 @@ function philoxNormalTicket(record: usize, _workspace: usize, ticket: i32): void
   const mean = splat(r.mean), deviation = splat(r.deviation);
   let y = r.y + bytesBefore(ticket), block = ticket * BLOCKS;
   for (let left = leftOf(r.n, ticket); left > 0; block += AT_ONCE) {
-    philox(random, stream, block, drawn);
+    draw(random, stream, block, drawn);
     for (let at = drawn; at < drawn + WORDS && left > 0; at += 16, left -= 4, y += 16) {
       const words = v128.load(at);
       const first = upper24(v128.shuffle<i32>(words, words, 0, 0, 2, 2));

@@ -1,5 +1,5 @@
 /**
- * exp, sigmoid, tanh, log, sine and cosine on four lanes. The order of operations is shared with the C++ kernels, so that strict
+ * exp, sigmoid, tanh, both forms of GELU, log, sine and cosine on four lanes. The order of operations is shared with the C++ kernels, so that strict
  * numerics gives the same bits there and here.
  */
 import { fma, splat } from './lanes';
@@ -30,6 +30,21 @@ const TANH: usize = memory.data<f32>([
   -0.005717045161873102, 0.02065058797597885, -0.05374349653720856, 0.13331490755081177, -0.3333328366279602,
 ]);
 const TANH_SMALL: usize = memory.data<f32>([0.625]);
+
+/** What GELU's argument is kept within: beyond it the tail is as good as 0, and an infinite x meets no 0. */
+const GELU_MOST: usize = memory.data<f32>([-16]);
+const MINUS_HALF: usize = memory.data<f32>([-0.5]);
+/** ½ erfcx(a / √2) as a quotient of polynomials, highest power first, to 7e-9; all terms are positive. */
+const TAIL_OVER: usize = memory.data<f32>([
+  0.004222133047076246, 0.04134172409591628, 0.18532924030355866, 0.4411086973674941, 0.5000000035398725,
+]);
+const TAIL_UNDER: usize = memory.data<f32>([
+  0.010583220235020499, 0.1036338728734038, 0.47500074518347457, 1.2111807016757645, 1.6801024527375137,
+]);
+const ONE_OVER_ROOT_2PI: usize = memory.data<f32>([0.3989422804014327]);
+/** z = 2 · √(2/π) · (a + 0.044715 · a³), and its derivative: factors of a³ or a², and of a or 1. */
+const TWICE_U: usize = memory.data<f32>([0.07135481627260025, 1.5957691216057308]);
+const TWICE_U_SLOPE: usize = memory.data<f32>([0.21406444881780073, 1.5957691216057308]);
 
 /**
  * eˣ for x ≤ 0. x = n·ln 2 + r with n whole and |r| ≤ ln 2 / 2; a polynomial gives eʳ. Below −87.33654, where eˣ leaves the normal
@@ -72,6 +87,69 @@ const TANH_SMALL: usize = memory.data<f32>([0.625]);
   const t = f32x4.div(f32x4.sub(constant(ONE), e), f32x4.add(constant(ONE), e));
   const big = v128.or(t, v128.and(x, constant(SIGN)));
   return v128.bitselect(small, big, f32x4.lt(a, constant(TANH_SMALL)));
+}
+
+/** |x|, at most 16. */
+@inline function geluArgument(x: v128): v128 { return f32x4.neg(f32x4.pmax(v128.or(x, constant(SIGN)), constant(GELU_MOST))); }
+
+/** `positive` for x > 0 and NaN, else `other`. */
+@inline function byPositive(x: v128, positive: v128, other: v128): v128 { return v128.bitselect(other, positive, f32x4.le(x, splat(0))); }
+
+/** max(x, 0) − a · tail, a = |x|, tail = 1 − the share of x that passes: both forms of GELU. */
+@inline function geluOfTail(x: v128, a: v128, tail: v128): v128 { return fma(f32x4.neg(a), tail, byPositive(x, x, splat(0))); }
+
+@inline function halfSquareExp(a: v128): v128 { return expNonPositive(f32x4.mul(f32x4.mul(a, a), constant(MINUS_HALF))); }
+
+/** The probability of a normal deviate above a, 0 ≤ a ≤ 16, from e = exp(−a²/2): that times a smooth function. */
+@inline function normalTail(a: v128, e: v128): v128 {
+  let n = constant(TAIL_OVER);
+  n = fma(n, a, constant(TAIL_OVER, 1));
+  n = fma(n, a, constant(TAIL_OVER, 2));
+  n = fma(n, a, constant(TAIL_OVER, 3));
+  n = fma(n, a, constant(TAIL_OVER, 4));
+  let d = constant(TAIL_UNDER);
+  d = fma(d, a, constant(TAIL_UNDER, 1));
+  d = fma(d, a, constant(TAIL_UNDER, 2));
+  d = fma(d, a, constant(TAIL_UNDER, 3));
+  d = fma(d, a, constant(TAIL_UNDER, 4));
+  d = fma(d, a, constant(ONE));
+  return f32x4.mul(e, f32x4.div(n, d));
+}
+
+/** x · Φ(x), Φ(x) = (1 + erf(x / √2)) / 2 */
+@inline export function gelu(x: v128): v128 {
+  const a = geluArgument(x);
+  return geluOfTail(x, a, normalTail(a, halfSquareExp(a)));
+}
+
+/** Φ(x) + x · φ(x) */
+@inline export function geluSlope(x: v128): v128 {
+  const a = geluArgument(x), e = halfSquareExp(a);
+  const tail = normalTail(a, e);
+  const passes = byPositive(x, f32x4.sub(constant(ONE), tail), tail);
+  return fma(v128.or(a, v128.and(x, constant(SIGN))), f32x4.mul(e, constant(ONE_OVER_ROOT_2PI)), passes);
+}
+
+/** exp(−z) for z = 2 · √(2/π) · (a + 0.044715 · a³), and from it σ(z); σ(−z) is their product. */
+@inline function twiceUExp(a: v128): v128 {
+  const z = f32x4.mul(a, fma(f32x4.mul(a, a), constant(TWICE_U), constant(TWICE_U, 1)));
+  return expNonPositive(f32x4.neg(z));
+}
+@inline function restOf(e: v128): v128 { return f32x4.div(constant(ONE), f32x4.add(constant(ONE), e)); }
+
+/** x · (1 + tanh(√(2/π) · (x + 0.044715 · x³))) / 2 */
+@inline export function geluTanh(x: v128): v128 {
+  const a = geluArgument(x), e = twiceUExp(a);
+  return geluOfTail(x, a, f32x4.mul(e, restOf(e)));
+}
+
+/** Its derivative: σ(z) + x · σ(z) · σ(−z) · z′(x) */
+@inline export function geluTanhSlope(x: v128): v128 {
+  const a = geluArgument(x), e = twiceUExp(a);
+  const rest = restOf(e), tail = f32x4.mul(e, rest);
+  const slope = fma(f32x4.mul(a, a), constant(TWICE_U_SLOPE), constant(TWICE_U_SLOPE, 1));
+  const passes = byPositive(x, rest, tail);
+  return fma(f32x4.mul(v128.or(a, v128.and(x, constant(SIGN))), slope), f32x4.mul(tail, rest), passes);
 }
 
 /**

@@ -7,7 +7,7 @@ import { fma, loadLanes, splat, storeLanes } from './lanes';
 
 export const WIDE_ROWS: i32 = 3;
 export const WIDE_COLUMNS: i32 = 12;
-const WIDE_ROW_BYTES: usize = 48;
+export const WIDE_ROW_BYTES: usize = 48;
 /** A row of zeros, for sums that begin with nothing. */
 export const ZEROS: usize = memory.data(48, 16);
 
@@ -118,7 +118,7 @@ function tile4(depth: i32, a0: usize, a1: usize, a2: usize, b: usize, base: usiz
 }
 
 /** A tile of three rows and four, eight or twelve columns. */
-@inline export function wideTile(
+@inline function tile(
   columns: i32, depth: i32, a0: usize, a1: usize, a2: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
 ): void {
   if (columns > 8) tile12(depth, a0, a1, a2, b, base, baseRow, c, cRow);
@@ -126,13 +126,36 @@ function tile4(depth: i32, a0: usize, a1: usize, a2: usize, b: usize, base: usiz
   else tile4(depth, a0, a1, a2, b, base, baseRow, c, cRow);
 }
 
-/** The part of a tile that a matrix has: at most `rows` × `columns` of it, by way of a whole tile in the scratch of the lane. */
-export function partOfTile(
+/** Rows that are not there are the first one, once more. */
+@inline function second(rows: i32, a: usize, aRow: usize): usize { return rows > 1 ? a + aRow : a; }
+@inline function third(rows: i32, a: usize, aRow: usize): usize { return rows > 2 ? a + aRow * 2 : a; }
+
+/** c = base + a·b for `rows` rows of a, aRow bytes apart, and a strip of at most twelve columns: so many of them, and no element more. */
+export function multiplyStrip(
+  rows: i32, columns: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+): void {
+  const isWhole = (columns & 3) == 0;
+  for (let left = rows; left > 0; left -= WIDE_ROWS, a += aRow * WIDE_ROWS, base += baseRow * WIDE_ROWS, c += cRow * WIDE_ROWS) {
+    if (isWhole && left >= WIDE_ROWS) tile(columns, depth, a, a + aRow, a + aRow * 2, b, base, baseRow, c, cRow);
+    else partOfTile(left, columns, depth, a, aRow, b, base, baseRow, c, cRow);
+  }
+}
+
+/** {@link multiplyStrip} where base and c have room for whole vectors and a multiple of three rows. */
+export function multiplyRoomyStrip(
+  rows: i32, columns: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+): void {
+  for (let left = rows; left > 0; left -= WIDE_ROWS, a += aRow * WIDE_ROWS, base += baseRow * WIDE_ROWS, c += cRow * WIDE_ROWS) {
+    tile(columns, depth, a, second(left, a, aRow), third(left, a, aRow), b, base, baseRow, c, cRow);
+  }
+}
+
+/** Some of a tile, by way of a whole tile in the scratch of the lane. */
+function partOfTile(
   rows: i32, columns: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
 ): void {
   let sums = laneScratch();
-  const a1 = rows > 1 ? a + aRow : a, a2 = rows > 2 ? a1 + aRow : a;
-  wideTile(columns, depth, a, a1, a2, b, ZEROS, 0, sums, WIDE_ROW_BYTES);
+  tile(columns, depth, a, second(rows, a, aRow), third(rows, a, aRow), b, ZEROS, 0, sums, WIDE_ROW_BYTES);
   for (let left = min(rows, WIDE_ROWS); left > 0; left--, sums += WIDE_ROW_BYTES, base += baseRow, c += cRow) {
     for (let at: usize = 0, rest = columns; rest > 0; at += 16, rest -= 4) {
       storeLanes(c + at, f32x4.add(loadLanes(base + at, rest), v128.load(sums + at)), rest);
