@@ -285,7 +285,7 @@ function attend(head: Head): void {
     multiplyPairs(head, head.k, strip, across, pairs);
     const columns = head.columns(strip);
     for (let column = 0; column < columns; column += 4) {
-      exponentials(head, strip * WIDE_COLUMNS + column, pairs + (<usize>column << 2));
+      goOn(head, strip * WIDE_COLUMNS + column, pairs + (<usize>column << 2));
       shrink(HS, y + (<usize>column << 2), v128.load(factorAt(head)));
     }
     multiplyRoomyStrip(HS, columns, head.keys, values, BLOCK_BYTES, pairs, y, WIDE_ROW_BYTES, y, WIDE_ROW_BYTES);
@@ -298,32 +298,52 @@ function attend(head: Head): void {
 }
 
 /** The softmax of four queries goes on by a block of keys: scores become exponentials, kept or dropped. */
-function exponentials(head: Head, column: i32, scores: usize): void {
-  const keys = head.keys, hides = head.hides, drops = head.random != 0, query = head.query + column;
-  const most = mostAt(head) + (<usize>column << 2), sum = sumAt(head) + (<usize>column << 2), words = laneScratch();
+function goOn(head: Head, column: i32, scores: usize): void {
+  const keys = head.keys, query = head.query + column, factor = factorAt(head);
+  const most = mostAt(head) + (<usize>column << 2), sum = sumAt(head) + (<usize>column << 2);
   const before = v128.load(most);
-  let largest = before, at = scores;
-  for (let j = 0; j < keys; j++, at += WIDE_ROW_BYTES) {
-    let s = v128.load(at);
-    if (hides) s = v128.bitselect(s, splat(LOWEST), seen(head, query, j));
-    largest = f32x4.pmax(largest, s); // largest < s ? s : largest, so NaN is passed over
-  }
-  let total = splat(0);
-  at = scores;
-  for (let j = 0; j < keys; j++, at += WIDE_ROW_BYTES) {
-    let p = math.expNonPositive(f32x4.sub(v128.load(at), largest));
-    if (hides) p = v128.and(p, seen(head, query, j));
-    total = f32x4.add(total, p);
-    if (drops) {
-      if ((j & 3) == 0) draw(head, query, j, words);
-      p = f32x4.mul(p, keepOf(head, words, j));
-    }
-    v128.store(at, p);
-  }
-  const factor = math.expNonPositive(f32x4.sub(before, largest));
-  v128.store(factorAt(head), factor);
-  v128.store(sum, f32x4.add(f32x4.mul(factor, v128.load(sum)), total));
+  const largest = head.hides ? largestSeen(head, query, scores, before) : largestOf(keys, scores, before);
   v128.store(most, largest);
+  math.exponentials(scores, most, scores, WIDE_ROW_BYTES, keys);
+  if (head.hides) hide(head, query, scores);
+  const total = sumOf(keys, scores);
+  if (head.random) drop(head, query, scores);
+  v128.store(factor, math.expNonPositive(f32x4.sub(before, largest)));
+  v128.store(sum, f32x4.add(f32x4.mul(v128.load(factor), v128.load(sum)), total));
+}
+
+/** The largest score and what was the largest before; NaN is passed over. */
+@inline function largestOf(keys: i32, scores: usize, before: v128): v128 {
+  let largest = before;
+  for (; keys > 0; keys--, scores += WIDE_ROW_BYTES) largest = f32x4.pmax(largest, v128.load(scores)); // a < b ? b : a
+  return largest;
+}
+@inline function largestSeen(head: Head, query: i32, scores: usize, before: v128): v128 {
+  let largest = before;
+  for (let j = 0; j < head.keys; j++, scores += WIDE_ROW_BYTES) {
+    largest = f32x4.pmax(largest, v128.bitselect(v128.load(scores), splat(LOWEST), seen(head, query, j)));
+  }
+  return largest;
+}
+
+@inline function sumOf(keys: i32, at: usize): v128 {
+  let total = splat(0);
+  for (; keys > 0; keys--, at += WIDE_ROW_BYTES) total = f32x4.add(total, v128.load(at));
+  return total;
+}
+
+/** 0 where a key is not seen by four queries. */
+function hide(head: Head, query: i32, pairs: usize): void {
+  for (let j = 0; j < head.keys; j++, pairs += WIDE_ROW_BYTES) v128.store(pairs, v128.and(v128.load(pairs), seen(head, query, j)));
+}
+
+/** Times keepScale or 0. */
+function drop(head: Head, query: i32, pairs: usize): void {
+  const words = laneScratch();
+  for (let j = 0; j < head.keys; j++, pairs += WIDE_ROW_BYTES) {
+    if ((j & 3) == 0) draw(head, query, j, words);
+    v128.store(pairs, f32x4.mul(v128.load(pairs), keepOf(head, words, j)));
+  }
 }
 
 /** All keys are met: y = y / Σ, and logSumExp, which takes the place of the maxima. */
@@ -351,12 +371,9 @@ function inspect(head: Head, r: Attention): void {
       if (r.scores) writePairs(head, strip, pairs, r.scores);
       if (!r.probabilities) continue;
       for (let column = 0; column < head.columns(strip); column += 4) {
-        const first = strip * WIDE_COLUMNS + column, logSumExp = v128.load(mostAt(head) + (<usize>first << 2));
-        let at = pairs + (<usize>column << 2);
-        for (let j = 0; j < head.keys; j++, at += WIDE_ROW_BYTES) {
-          const p = math.expNonPositive(f32x4.sub(v128.load(at), logSumExp));
-          v128.store(at, v128.and(p, seen(head, head.query + first, j)));
-        }
+        const first = strip * WIDE_COLUMNS + column, at = pairs + (<usize>column << 2);
+        math.exponentials(at, mostAt(head) + (<usize>first << 2), at, WIDE_ROW_BYTES, head.keys);
+        hide(head, head.query + first, at);
       }
       writePairs(head, strip, pairs, r.probabilities);
     }
@@ -477,29 +494,51 @@ function pairGradients(head: Head, strip: i32, inspects: bool): void {
 
 /** Four queries: from scores and dr to p kept or dropped, and ds. */
 function scoreGradients(head: Head, strip: i32, column: i32, inspects: bool): void {
-  const keys = head.keys, hides = head.hides, drops = head.random != 0, words = laneScratch();
-  const inBlock = <usize>(strip * WIDE_COLUMNS + column) << 2, query = head.query + strip * WIDE_COLUMNS + column;
-  const logSumExp = v128.load(logSumExpAt(head) + inBlock), D = v128.load(DAt(head) + inBlock);
-  const seesNone = f32x4.ge(logSumExp, splat(Infinity));
-  let score = scoresAt(head) + (<usize>column << 2), gradient = gradientsAt(head) + (<usize>column << 2);
-  let kept = keptAt(head) + inBlock, dScore = dScoresAt(head) + inBlock;
-  for (let j = 0; j < keys; j++, score += WIDE_ROW_BYTES, gradient += WIDE_ROW_BYTES, kept += BLOCK_BYTES, dScore += BLOCK_BYTES) {
-    let p = math.expNonPositive(f32x4.sub(v128.load(score), logSumExp)), dp = v128.load(gradient);
-    if (hides) p = v128.and(p, seen(head, query, j));
-    let r = p;
-    if (drops) {
-      if ((j & 3) == 0) draw(head, query, j, words);
-      const keep = keepOf(head, words, j);
-      r = f32x4.mul(p, keep);
-      dp = f32x4.mul(dp, keep);
-    }
-    let ds = f32x4.mul(p, f32x4.sub(dp, D));
-    if (hides) ds = v128.and(ds, seen(head, query, j));
+  const first = strip * WIDE_COLUMNS + column, query = head.query + first, inBlock = <usize>first << 2;
+  const scores = scoresAt(head) + (<usize>column << 2), gradients = gradientsAt(head) + (<usize>column << 2);
+  const kept = keptAt(head) + inBlock, dScores = dScoresAt(head) + inBlock;
+  const logSumExp = logSumExpAt(head) + inBlock, D = v128.load(DAt(head) + inBlock);
+  math.exponentials(scores, logSumExp, scores, WIDE_ROW_BYTES, head.keys);
+  if (head.hides) hide(head, query, scores);
+  if (head.random) dropGradients(head, query, scores, gradients, kept);
+  else spread(head.keys, scores, kept);
+  let p = scores, gradient = gradients, dScore = dScores;
+  for (let j = head.keys; j > 0; j--, p += WIDE_ROW_BYTES, gradient += WIDE_ROW_BYTES, dScore += BLOCK_BYTES) {
+    const dp = v128.load(gradient), ds = f32x4.mul(v128.load(p), f32x4.sub(dp, D));
+    if (inspects) v128.store(p, dp);
     v128.store(gradient, ds);
-    v128.store(kept, r);
     v128.store(dScore, ds);
-    if (inspects) v128.store(score, v128.andnot(dp, seesNone));
   }
+  if (head.hides) hideGradients(head, query, gradients, dScores);
+  if (inspects) clearBlind(head.keys, v128.load(logSumExp), scores);
+}
+
+/** p from its strip to the rows of the block. */
+@inline function spread(keys: i32, p: usize, kept: usize): void {
+  for (; keys > 0; keys--, p += WIDE_ROW_BYTES, kept += BLOCK_BYTES) v128.store(kept, v128.load(p));
+}
+
+/** The same, and dp, times keepScale or 0. */
+function dropGradients(head: Head, query: i32, p: usize, gradient: usize, kept: usize): void {
+  const words = laneScratch();
+  for (let j = 0; j < head.keys; j++, p += WIDE_ROW_BYTES, gradient += WIDE_ROW_BYTES, kept += BLOCK_BYTES) {
+    if ((j & 3) == 0) draw(head, query, j, words);
+    const keep = keepOf(head, words, j);
+    v128.store(kept, f32x4.mul(v128.load(p), keep));
+    v128.store(gradient, f32x4.mul(v128.load(gradient), keep));
+  }
+}
+
+/** A key that is not seen has p = 0, but dp may be NaN. */
+function hideGradients(head: Head, query: i32, gradient: usize, dScore: usize): void {
+  hide(head, query, gradient);
+  spread(head.keys, gradient, dScore);
+}
+
+/** dp = 0 for queries that see no key. */
+function clearBlind(keys: i32, logSumExp: v128, dp: usize): void {
+  const isBlind = f32x4.ge(logSumExp, splat(Infinity));
+  for (; keys > 0; keys--, dp += WIDE_ROW_BYTES) v128.store(dp, v128.andnot(v128.load(dp), isBlind));
 }
 
 /** The gradients of probabilities and scores, for whoever wants to see them. */

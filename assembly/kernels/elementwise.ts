@@ -1,10 +1,13 @@
-/** Functions of each element. Every loop counts the elements `left` of its ticket; the last vector may be partial. */
+/**
+ * Functions of each element. A loop counts the elements `left` of its ticket; the last vector may be partial. Where more than a few
+ * operations go into an element the loop is one of whole vectors: V8 copies what it computes into each way of storing it.
+ */
 import {
   Add, Div, Gelu, GeluBackward, GeluTanh, GeluTanhBackward, Mul, Relu, ReluBackward, Scale, ScaleBy, Sigmoid, SigmoidBackward, Sqrt, Tanh, TanhBackward,
 } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
-import { parallel, Work } from '../team';
+import { laneScratch, parallel, Work } from '../team';
 import { ceilDiv, COMPUTED, STREAMED } from '../tickets';
 
 /** Shares the n elements of a record out, `each` to a ticket. */
@@ -15,6 +18,13 @@ import { ceilDiv, COMPUTED, STREAMED } from '../tickets';
 /** Elements of a ticket, the last one of which may have fewer. */
 @inline function leftOf(n: i32, each: i32, ticket: i32): i32 { return min(each, n - ticket * each); }
 @inline function bytesBefore(each: i32, ticket: i32): usize { return <usize>(ticket * each) << 2; }
+
+/** The last few elements as a whole vector, in the scratch of the lane. */
+@inline function wholeOf(x: usize, n: i32): usize {
+  const whole = laneScratch();
+  v128.store(whole, loadLanes(x, n));
+  return whole;
+}
 
 export function add(r: Add): void { share(r, STREAMED, addTicket); }
 
@@ -78,10 +88,15 @@ export function sigmoid(r: Sigmoid): void { share(r, COMPUTED, sigmoidTicket); }
 
 function sigmoidTicket(record: usize, _workspace: usize, ticket: i32): void {
   const r = changetype<Sigmoid>(record), from = bytesBefore(COMPUTED, ticket);
-  let x = r.x + from, y = r.y + from;
-  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, y += 16) {
-    storeLanes(y, math.sigmoid(loadLanes(x, left)), left);
-  }
+  sigmoidRow(leftOf(r.n, COMPUTED, ticket), r.x + from, r.y + from);
+}
+
+function sigmoidRow(n: i32, x: usize, y: usize): void {
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, math.sigmoid(v128.load(x)));
+  if (n <= 0) return;
+  const whole = wholeOf(x, n);
+  sigmoidRow(4, whole, whole);
+  storeLanes(y, v128.load(whole), n);
 }
 
 export function sigmoidBackward(r: SigmoidBackward): void { share(r, STREAMED, sigmoidBackwardTicket); }
@@ -100,10 +115,15 @@ export function tanh(r: Tanh): void { share(r, COMPUTED, tanhTicket); }
 
 function tanhTicket(record: usize, _workspace: usize, ticket: i32): void {
   const r = changetype<Tanh>(record), from = bytesBefore(COMPUTED, ticket);
-  let x = r.x + from, y = r.y + from;
-  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, y += 16) {
-    storeLanes(y, math.tanh(loadLanes(x, left)), left);
-  }
+  tanhRow(leftOf(r.n, COMPUTED, ticket), r.x + from, r.y + from);
+}
+
+function tanhRow(n: i32, x: usize, y: usize): void {
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, math.tanh(v128.load(x)));
+  if (n <= 0) return;
+  const whole = wholeOf(x, n);
+  tanhRow(4, whole, whole);
+  storeLanes(y, v128.load(whole), n);
 }
 
 export function tanhBackward(r: TanhBackward): void { share(r, STREAMED, tanhBackwardTicket); }
@@ -144,38 +164,64 @@ export function gelu(r: Gelu): void { share(r, COMPUTED, geluTicket); }
 
 function geluTicket(record: usize, _workspace: usize, ticket: i32): void {
   const r = changetype<Gelu>(record), from = bytesBefore(COMPUTED, ticket);
-  let x = r.x + from, y = r.y + from;
-  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, y += 16) {
-    storeLanes(y, math.gelu(loadLanes(x, left)), left);
-  }
+  geluRow(leftOf(r.n, COMPUTED, ticket), r.x + from, r.y + from);
+}
+
+function geluRow(n: i32, x: usize, y: usize): void {
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, math.gelu(v128.load(x)));
+  if (n <= 0) return;
+  const whole = wholeOf(x, n);
+  geluRow(4, whole, whole);
+  storeLanes(y, v128.load(whole), n);
 }
 
 export function geluBackward(r: GeluBackward): void { share(r, COMPUTED, geluBackwardTicket); }
 
 function geluBackwardTicket(record: usize, _workspace: usize, ticket: i32): void {
   const r = changetype<GeluBackward>(record), from = bytesBefore(COMPUTED, ticket);
-  let x = r.x + from, dy = r.dy + from, dx = r.dx + from;
-  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, dy += 16, dx += 16) {
-    storeLanes(dx, f32x4.mul(loadLanes(dy, left), math.geluSlope(loadLanes(x, left))), left);
+  geluBackwardRow(leftOf(r.n, COMPUTED, ticket), r.x + from, r.dy + from, r.dx + from);
+}
+
+function geluBackwardRow(n: i32, x: usize, dy: usize, dx: usize): void {
+  for (; n >= 4; n -= 4, x += 16, dy += 16, dx += 16) {
+    v128.store(dx, f32x4.mul(v128.load(dy), math.geluSlope(v128.load(x))));
   }
+  if (n <= 0) return;
+  const whole = wholeOf(x, n);
+  v128.store(whole, loadLanes(dy, n), 16);
+  geluBackwardRow(4, whole, whole + 16, whole);
+  storeLanes(dx, v128.load(whole), n);
 }
 
 export function geluTanh(r: GeluTanh): void { share(r, COMPUTED, geluTanhTicket); }
 
 function geluTanhTicket(record: usize, _workspace: usize, ticket: i32): void {
   const r = changetype<GeluTanh>(record), from = bytesBefore(COMPUTED, ticket);
-  let x = r.x + from, y = r.y + from;
-  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, y += 16) {
-    storeLanes(y, math.geluTanh(loadLanes(x, left)), left);
-  }
+  geluTanhRow(leftOf(r.n, COMPUTED, ticket), r.x + from, r.y + from);
+}
+
+function geluTanhRow(n: i32, x: usize, y: usize): void {
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, math.geluTanh(v128.load(x)));
+  if (n <= 0) return;
+  const whole = wholeOf(x, n);
+  geluTanhRow(4, whole, whole);
+  storeLanes(y, v128.load(whole), n);
 }
 
 export function geluTanhBackward(r: GeluTanhBackward): void { share(r, COMPUTED, geluTanhBackwardTicket); }
 
 function geluTanhBackwardTicket(record: usize, _workspace: usize, ticket: i32): void {
   const r = changetype<GeluTanhBackward>(record), from = bytesBefore(COMPUTED, ticket);
-  let x = r.x + from, dy = r.dy + from, dx = r.dx + from;
-  for (let left = leftOf(r.n, COMPUTED, ticket); left > 0; left -= 4, x += 16, dy += 16, dx += 16) {
-    storeLanes(dx, f32x4.mul(loadLanes(dy, left), math.geluTanhSlope(loadLanes(x, left))), left);
+  geluTanhBackwardRow(leftOf(r.n, COMPUTED, ticket), r.x + from, r.dy + from, r.dx + from);
+}
+
+function geluTanhBackwardRow(n: i32, x: usize, dy: usize, dx: usize): void {
+  for (; n >= 4; n -= 4, x += 16, dy += 16, dx += 16) {
+    v128.store(dx, f32x4.mul(v128.load(dy), math.geluTanhSlope(v128.load(x))));
   }
+  if (n <= 0) return;
+  const whole = wholeOf(x, n);
+  v128.store(whole, loadLanes(dy, n), 16);
+  geluTanhBackwardRow(4, whole, whole + 16, whole);
+  storeLanes(dx, v128.load(whole), n);
 }

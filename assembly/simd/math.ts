@@ -1,6 +1,6 @@
 /**
- * exp, sigmoid, tanh, both forms of GELU, log, sine and cosine on four lanes. The order of operations is shared with the C++ kernels, so that strict
- * numerics gives the same bits there and here.
+ * exp, sigmoid, tanh, both forms of GELU, log, sine and cosine on four lanes. The order of operations is shared with the C++ kernels,
+ * so that strict numerics gives the same bits there and here.
  */
 import { fma, splat } from './lanes';
 
@@ -48,22 +48,38 @@ const TWICE_U_SLOPE: usize = memory.data<f32>([0.21406444881780073, 1.5957691216
 
 /**
  * eˣ for x ≤ 0. x = n·ln 2 + r with n whole and |r| ≤ ln 2 / 2; a polynomial gives eʳ. Below −87.33654, where eˣ leaves the normal
- * numbers, the result stays at the smallest of them.
+ * numbers, the result stays at the smallest of them. The constants are arguments so that a loop may hold them.
  */
-@inline export function expNonPositive(argument: v128): v128 {
-  const x = f32x4.pmax(argument, constant(EXP_LEAST)); // a < b ? b : a, so NaN stays
-  const shifted = f32x4.add(f32x4.mul(x, constant(LOG2_E)), constant(ROUND));
-  const n = f32x4.sub(shifted, constant(ROUND));
-  let r = fma(n, constant(MINUS_LN2), x);
-  r = fma(n, constant(MINUS_LN2, 1), r);
-  let p = constant(EXP);
-  p = fma(p, r, constant(EXP, 1));
-  p = fma(p, r, constant(EXP, 2));
-  p = fma(p, r, constant(EXP, 3));
-  p = fma(p, r, constant(EXP, 4));
-  const y = f32x4.add(fma(f32x4.mul(r, r), p, r), constant(ONE));
-  const power = i32x4.add(i32x4.shl(shifted, 23), constant(EXPONENT_BIAS));
-  return f32x4.mul(y, power);
+@inline function expBy(
+  argument: v128, least: v128, log2e: v128, round: v128, minusLn2: v128, minusLn2Rest: v128, p0: v128, p1: v128, p2: v128, p3: v128,
+  p4: v128, one: v128, bias: v128,
+): v128 {
+  const x = f32x4.pmax(argument, least); // a < b ? b : a, so NaN stays
+  const shifted = f32x4.add(f32x4.mul(x, log2e), round);
+  const n = f32x4.sub(shifted, round);
+  const r = fma(n, minusLn2Rest, fma(n, minusLn2, x));
+  const p = fma(fma(fma(fma(p0, r, p1), r, p2), r, p3), r, p4);
+  const y = f32x4.add(fma(f32x4.mul(r, r), p, r), one);
+  return f32x4.mul(y, i32x4.add(i32x4.shl(shifted, 23), bias));
+}
+
+@inline export function expNonPositive(x: v128): v128 {
+  return expBy(
+    x, constant(EXP_LEAST), constant(LOG2_E), constant(ROUND), constant(MINUS_LN2), constant(MINUS_LN2, 1), constant(EXP),
+    constant(EXP, 1), constant(EXP, 2), constant(EXP, 3), constant(EXP, 4), constant(ONE), constant(EXPONENT_BIAS),
+  );
+}
+
+/** `count` vectors at `to` = exp(x − those at `most`) of those at x, `step` bytes apart. V8 keeps what a loop has no registers for in memory. */
+export function exponentials(x: usize, most: usize, to: usize, step: usize, count: i32): void {
+  const least = constant(EXP_LEAST), log2e = constant(LOG2_E), round = constant(ROUND);
+  const minusLn2 = constant(MINUS_LN2), minusLn2Rest = constant(MINUS_LN2, 1);
+  const p0 = constant(EXP), p1 = constant(EXP, 1), p2 = constant(EXP, 2), p3 = constant(EXP, 3), p4 = constant(EXP, 4);
+  const one = constant(ONE), bias = constant(EXPONENT_BIAS), m = v128.load(most);
+  for (; count > 0; count--, x += step, to += step) {
+    const difference = f32x4.sub(v128.load(x), m);
+    v128.store(to, expBy(difference, least, log2e, round, minusLn2, minusLn2Rest, p0, p1, p2, p3, p4, one, bias));
+  }
 }
 
 /** 1 / (1 + e⁻ˣ), from e^−|x| so that nothing overflows. */

@@ -2,18 +2,19 @@
 import { loadLanes, splat, storeLanes } from './lanes';
 
 export function fillRow(n: i32, value: f32, y: usize): void {
-  for (let left = n; left > 0; left -= 4, y += 16) storeLanes(y, splat(value), left);
+  for (; n >= 4; n -= 4, y += 16) v128.store(y, splat(value));
+  storeLanes(y, splat(value), n);
 }
 
 export function copyRow(n: i32, x: usize, y: usize): void {
-  for (let left = n; left > 0; left -= 4, x += 16, y += 16) storeLanes(y, loadLanes(x, left), left);
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, v128.load(x));
+  storeLanes(y, loadLanes(x, n), n);
 }
 
 /** y += x */
 export function addRow(n: i32, x: usize, y: usize): void {
-  for (let left = n; left > 0; left -= 4, x += 16, y += 16) {
-    storeLanes(y, f32x4.add(loadLanes(y, left), loadLanes(x, left)), left);
-  }
+  for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, f32x4.add(v128.load(y), v128.load(x)));
+  storeLanes(y, f32x4.add(loadLanes(y, n), loadLanes(x, n)), n);
 }
 
 /** y = x, or zeros where there is no x. */
