@@ -3,7 +3,7 @@ import { SoftmaxCrossEntropy } from '../generated/instructions';
 import { fma, loadLanes, maskOf, splat, storeLanes, sumOf16 } from '../simd/lanes';
 import * as math from '../simd/math';
 import { fillRow } from '../simd/rows';
-import { parallel } from '../team';
+import { laneScratch, parallel } from '../team';
 import { ceilDiv, COMPUTED, rowsOf } from '../tickets';
 
 /** A label with this value takes no part in loss and gradient. */
@@ -43,11 +43,16 @@ function row(V: i32, x: usize, label: i32, w: f32, smoothing: f32, dx: usize): f
   return (f32x4.extract_lane(math.log(splat(s)), 0) - shifted) * w;
 }
 
-/** NaN if any element is NaN. */
+/** NaN if any element is NaN. Four at a time hide the latency of a maximum. */
 function maximum(V: i32, x: usize): f32 {
-  let most = v128.load32_splat(x);
-  let left = V;
-  for (; left >= 4; left -= 4, x += 16) most = f32x4.max(most, v128.load(x));
+  let most0 = v128.load32_splat(x), most4 = most0, most8 = most0, most12 = most0, left = V;
+  for (; left >= 16; left -= 16, x += 64) {
+    most0 = f32x4.max(most0, v128.load(x));
+    most4 = f32x4.max(most4, v128.load(x, 16));
+    most8 = f32x4.max(most8, v128.load(x, 32));
+    most12 = f32x4.max(most12, v128.load(x, 48));
+  }
+  const most = f32x4.max(f32x4.max(most0, most4), f32x4.max(most8, most12));
   let m = max(
     max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)),
     max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)),
@@ -56,25 +61,35 @@ function maximum(V: i32, x: usize): f32 {
   return m;
 }
 
-/** The first `left` lanes of e = exp(x − m), written to `e` if that is there; the others 0. */
-@inline function expLanes(x: usize, m: v128, e: usize, left: i32): v128 {
-  const lanes = math.expNonPositive(f32x4.sub(loadLanes(x, left), m));
-  if (e) storeLanes(e, lanes, left);
-  return v128.and(lanes, maskOf(left));
-}
+/** Elements whose exponentials fit the scratch of the lane, where nobody wants them. */
+const CHUNK: i32 = 256;
 
 /** Σ exp(x − m) on sixteen lanes. Subtracting the maximum keeps every e in (0, 1], so nothing overflows. */
 function expAndSum(V: i32, x: usize, m: f32, e: usize): f32 {
-  const most = splat(m);
+  const most = laneScratch();
+  v128.store(most, splat(m));
   let sum0 = splat(0), sum4 = splat(0), sum8 = splat(0), sum12 = splat(0);
-  for (let left = V; left > 0; left -= 16, x += 64) {
-    sum0 = f32x4.add(sum0, expLanes(x, most, e, left));
-    if (left > 4) sum4 = f32x4.add(sum4, expLanes(x + 16, most, e ? e + 16 : 0, left - 4));
-    if (left > 8) sum8 = f32x4.add(sum8, expLanes(x + 32, most, e ? e + 32 : 0, left - 8));
-    if (left > 12) sum12 = f32x4.add(sum12, expLanes(x + 48, most, e ? e + 48 : 0, left - 12));
-    if (e) e += 64;
+  for (let done = 0; done < V; done += CHUNK, x += CHUNK * 4) {
+    let from = e ? e + (<usize>done << 2) : most + 16, left = min(CHUNK, V - done);
+    expRow(left, x, most, from);
+    for (; left >= 16; left -= 16, from += 64) {
+      sum0 = f32x4.add(sum0, v128.load(from));
+      sum4 = f32x4.add(sum4, v128.load(from, 16));
+      sum8 = f32x4.add(sum8, v128.load(from, 32));
+      sum12 = f32x4.add(sum12, v128.load(from, 48));
+    }
+    sum0 = f32x4.add(sum0, loadLanes(from, left));
+    sum4 = f32x4.add(sum4, loadLanes(from + 16, left - 4));
+    sum8 = f32x4.add(sum8, loadLanes(from + 32, left - 8));
+    sum12 = f32x4.add(sum12, loadLanes(from + 48, left - 12));
   }
   return sumOf16(sum0, sum4, sum8, sum12);
+}
+
+function expRow(n: i32, x: usize, most: usize, to: usize): void {
+  const whole = n & ~3, at = <usize>whole << 2;
+  math.exponentials(x, most, to, 16, whole >> 2);
+  if (whole < n) storeLanes(to + at, math.expNonPositive(f32x4.sub(loadLanes(x + at, n - whole), v128.load(most))), n - whole);
 }
 
 /** (1 − smoothing) · labelled + smoothing · the mean of x − m. */
@@ -100,9 +115,12 @@ function smoothed(V: i32, x: usize, m: f32, labelled: f32, smoothing: f32): f32 
 function gradient(V: i32, dx: usize, label: i32, inverse: f32, smoothing: f32, w: f32): void {
   const atLabel = dx + (<usize>label << 2), share: f32 = smoothing / <f32>V;
   const dLabel: f32 = (load<f32>(atLabel) * inverse - share - (1 - smoothing)) * w;
-  for (let left = V; left > 0; left -= 4, dx += 16) {
-    const p = f32x4.mul(loadLanes(dx, left), splat(inverse));
-    storeLanes(dx, f32x4.mul(f32x4.sub(p, splat(share)), splat(w)), left);
-  }
+  let left = V;
+  for (; left >= 4; left -= 4, dx += 16) v128.store(dx, scaled(v128.load(dx), inverse, share, w));
+  if (left > 0) storeLanes(dx, scaled(loadLanes(dx, left), inverse, share, w), left);
   store<f32>(atLabel, dLabel);
+}
+
+@inline function scaled(e: v128, inverse: f32, share: f32, w: f32): v128 {
+  return f32x4.mul(f32x4.sub(f32x4.mul(e, splat(inverse)), splat(share)), splat(w));
 }
