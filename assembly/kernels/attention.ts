@@ -11,7 +11,7 @@ import * as math from '../simd/math';
 import { packRowMajor, packStrips, transpose4 } from '../simd/pack';
 import { philox, uniform } from '../simd/philox';
 import { fillRow } from '../simd/rows';
-import { multiplyRoomyStrip, multiplyStrip, WIDE_COLUMNS, WIDE_ROW_BYTES, WIDE_ROWS, ZEROS } from '../simd/wide-tile';
+import { multiplyRoomyStrip, multiplyStrip, STRIP, STRIP_ROW, ZEROS } from '../simd/tile';
 import { inTurn, laneScratch, ownLane, parallel, Work } from '../team';
 import { ceilDiv } from '../tickets';
 
@@ -23,8 +23,8 @@ const SQUARE_BYTES: usize = 64 * BLOCK_BYTES;
 /** Most queries of a forward ticket: eleven strips. How many they are is not part of the order of sums. */
 const QUERIES: i32 = 132;
 
-/** Pairs of a strip: a block of keys, rounded up to whole tiles. */
-const STRIP_BYTES: usize = 66 * WIDE_ROW_BYTES;
+/** Pairs of a strip and a block of keys. */
+const STRIP_BYTES: usize = 64 * STRIP_ROW;
 /** Elements between the parts of a lane's memory that have no other size. */
 const HEADER_BYTES: usize = 256;
 
@@ -67,13 +67,13 @@ class Head {
   /** Whether some of the keys must not be seen by some of the queries. */
   hides: bool;
 
-  /** Memory of the lane. Rows of [HS] are rounded up to whole tiles, strips are [·][12]. */
+  /** Memory of the lane. */
   memory: usize;
 
   @inline isMasked(key: i32): bool { return this.mask != 0 && load<i32>(this.mask + (<usize>key << 2)) == 0; }
-  @inline get strips(): i32 { return ceilDiv(this.queries, WIDE_COLUMNS); }
+  @inline get strips(): i32 { return ceilDiv(this.queries, STRIP); }
   /** Queries of a strip. */
-  @inline columns(strip: i32): i32 { return min(WIDE_COLUMNS, this.queries - strip * WIDE_COLUMNS); }
+  @inline columns(strip: i32): i32 { return min(STRIP, this.queries - strip * STRIP); }
 }
 
 @inline function headAt<Record>(r: Record, number: i32, memory: usize): Head {
@@ -148,8 +148,8 @@ function meetAll(head: Head, key: i32): void {
 }
 
 @inline function padded(n: i32, size: i32): i32 { return ceilDiv(n, size) * size; }
-/** Bytes of a strip of [HS] rows, as many as whole tiles have. */
-@inline function tallStrip(HS: i32): usize { return <usize>padded(HS, WIDE_ROWS) * WIDE_ROW_BYTES; }
+/** Bytes of a strip of [HS] rows that is computed: there is room for two. */
+@inline function tallStrip(HS: i32): usize { return <usize>max(HS, 2) * STRIP_ROW; }
 
 /** to = factor · from, rows [HS] of the queries as columns: strips [HS][12], `stripBytes` apart. */
 function packAcross(head: Head, from: usize, step: usize, factor: f32, to: usize): void {
@@ -166,9 +166,9 @@ function packAlong(head: Head, from: usize, step: usize, factor: f32, to: usize)
 }
 
 function scaleStrips(strip: usize, rows: i32, columns: i32, factor: f32): void {
-  for (let left = columns; left > 0; left -= WIDE_COLUMNS) {
-    for (let row = 0; row < rows; row++, strip += WIDE_ROW_BYTES) {
-      for (let at: usize = 0, rest = min(left, WIDE_COLUMNS); rest > 0; rest -= 4, at += 16) {
+  for (let left = columns; left > 0; left -= STRIP) {
+    for (let row = 0; row < rows; row++, strip += STRIP_ROW) {
+      for (let at: usize = 0, rest = min(left, STRIP); rest > 0; rest -= 4, at += 16) {
         v128.store(strip + at, f32x4.mul(splat(factor), v128.load(strip + at)));
       }
     }
@@ -188,23 +188,23 @@ function packKeysAcross(head: Head, rows: usize, to: usize): void {
 /** Pairs of a strip = rows of the block's keys · the strip of queries, `across`. */
 function multiplyPairs(head: Head, rows: usize, strip: i32, across: usize, to: usize): void {
   if (head.HS == 0) {
-    fillRow(head.keys * WIDE_COLUMNS, 0, to);
+    fillRow(head.keys * STRIP, 0, to);
     return;
   }
   const a = rows + <usize>head.key * head.step;
-  multiplyRoomyStrip(head.keys, head.columns(strip), head.HS, a, head.step, across, ZEROS, 0, to, WIDE_ROW_BYTES);
+  multiplyRoomyStrip(head.keys, head.columns(strip), head.HS, a, head.step, across, ZEROS, 0, to, STRIP_ROW);
 }
 
 /** Rows of `to` [queries][HS], `step` bytes apart = factors · from, strips of tall columns [HS][12]; `factors` is one for each query. */
 function unpackAcross(head: Head, from: usize, factors: usize, to: usize, step: usize): void {
   const HS = head.HS;
   for (let query = 0; query < head.queries; query += 4, factors += 16, to += step * 4) {
-    const column = from + <usize>(query / WIDE_COLUMNS) * tallStrip(HS) + (<usize>(query % WIDE_COLUMNS) << 2);
+    const column = from + <usize>(query / STRIP) * tallStrip(HS) + (<usize>(query % STRIP) << 2);
     const factor = v128.load(factors), queries = head.queries - query;
     let i = 0;
     if (queries >= 4) {
       for (; i + 4 <= HS; i += 4) {
-        const at = column + <usize>i * WIDE_ROW_BYTES;
+        const at = column + <usize>i * STRIP_ROW;
         transpose4(
           to + (<usize>i << 2), step, f32x4.mul(v128.load(at), factor), f32x4.mul(v128.load(at, 48), factor),
           f32x4.mul(v128.load(at, 96), factor), f32x4.mul(v128.load(at, 144), factor),
@@ -213,7 +213,7 @@ function unpackAcross(head: Head, from: usize, factors: usize, to: usize, step: 
     }
     for (; i < HS; i++) {
       const row = laneScratch();
-      v128.store(row, f32x4.mul(v128.load(column + <usize>i * WIDE_ROW_BYTES), factor));
+      v128.store(row, f32x4.mul(v128.load(column + <usize>i * STRIP_ROW), factor));
       for (let q = 0; q < min(queries, 4); q++) {
         store<f32>(to + <usize>q * step + (<usize>i << 2), load<f32>(row + (<usize>q << 2)));
       }
@@ -223,11 +223,11 @@ function unpackAcross(head: Head, from: usize, factors: usize, to: usize, step: 
 
 /** to [query][key] of the head, T keys to a row = pairs of a strip. */
 function writePairs(head: Head, strip: i32, pairs: usize, to: usize): void {
-  const T = <usize>head.T, first = head.query + strip * WIDE_COLUMNS;
+  const T = <usize>head.T, first = head.query + strip * STRIP;
   to += (<usize>head.number * T + <usize>first) * T + <usize>head.key << 2;
   for (let query = 0; query < head.columns(strip); query++, to += T << 2) {
     for (let j = 0; j < head.keys; j++) {
-      store<f32>(to + (<usize>j << 2), load<f32>(pairs + <usize>j * WIDE_ROW_BYTES + (<usize>query << 2)));
+      store<f32>(to + (<usize>j << 2), load<f32>(pairs + <usize>j * STRIP_ROW + (<usize>query << 2)));
     }
   }
 }
@@ -237,7 +237,7 @@ function writePairs(head: Head, strip: i32, pairs: usize, to: usize): void {
 /** The parts of a lane's memory, for strips of queries; each state of the softmax has QUERIES elements. */
 @inline function queriesAt(head: Head): usize { return head.memory; }
 @inline function yAt(head: Head): usize { return head.memory + <usize>QUERIES * head.HS * 4; }
-@inline function valuesAt(head: Head): usize { return yAt(head) + <usize>(QUERIES / WIDE_COLUMNS) * tallStrip(head.HS); }
+@inline function valuesAt(head: Head): usize { return yAt(head) + <usize>(QUERIES / STRIP) * tallStrip(head.HS); }
 @inline function pairsAt(head: Head): usize { return valuesAt(head) + <usize>head.HS * BLOCK_BYTES; }
 @inline function mostAt(head: Head): usize { return pairsAt(head) + STRIP_BYTES; }
 @inline function sumAt(head: Head): usize { return mostAt(head) + QUERIES * 4; }
@@ -245,7 +245,7 @@ function writePairs(head: Head, strip: i32, pairs: usize, to: usize): void {
 @inline function forwardBytes(HS: i32): usize { return <usize>64 * (6 * HS + 80) * 4; }
 
 /** Queries of a ticket: the head's, in nearly equal parts of whole strips; with causal, those that meet the same keys. */
-@inline function queriesOf(T: i32, causal: i32): i32 { return causal ? BLOCK : padded(ceilDiv(T, ceilDiv(T, QUERIES)), WIDE_COLUMNS); }
+@inline function queriesOf(T: i32, causal: i32): i32 { return causal ? BLOCK : padded(ceilDiv(T, ceilDiv(T, QUERIES)), STRIP); }
 
 /** qkv [B, T, 3·NH·HS] → y [B, T, NH·HS], logSumExp [B, NH, T]. */
 export function attention(r: Attention, workspace: usize): void {
@@ -271,7 +271,7 @@ function attentionTicket(record: usize, workspace: usize, ticket: i32): void {
 /** Nothing is seen yet. */
 function begin(head: Head): void {
   packAcross(head, head.q + <usize>head.query * head.step, head.step, head.scale, queriesAt(head));
-  fillRow(head.strips * padded(head.HS, WIDE_ROWS) * WIDE_COLUMNS, 0, yAt(head));
+  fillRow(<i32>(tallStrip(head.HS) >> 2) * head.strips, 0, yAt(head));
   fillRow(QUERIES, LOWEST, mostAt(head));
   fillRow(QUERIES, 0, sumAt(head));
 }
@@ -281,20 +281,20 @@ function attend(head: Head): void {
   const HS = head.HS, pairs = pairsAt(head), values = valuesAt(head), tall = tallStrip(HS);
   packKeysAcross(head, head.v, values);
   let across = queriesAt(head), y = yAt(head);
-  for (let strip = 0; strip < head.strips; strip++, across += <usize>HS * WIDE_ROW_BYTES, y += tall) {
+  for (let strip = 0; strip < head.strips; strip++, across += <usize>HS * STRIP_ROW, y += tall) {
     multiplyPairs(head, head.k, strip, across, pairs);
     const columns = head.columns(strip);
     for (let column = 0; column < columns; column += 4) {
-      goOn(head, strip * WIDE_COLUMNS + column, pairs + (<usize>column << 2));
+      goOn(head, strip * STRIP + column, pairs + (<usize>column << 2));
       shrink(HS, y + (<usize>column << 2), v128.load(factorAt(head)));
     }
-    multiplyRoomyStrip(HS, columns, head.keys, values, BLOCK_BYTES, pairs, y, WIDE_ROW_BYTES, y, WIDE_ROW_BYTES);
+    multiplyRoomyStrip(HS, columns, head.keys, values, BLOCK_BYTES, pairs, y, STRIP_ROW, y, STRIP_ROW);
   }
 }
 
 /** y = factor · y for four queries */
 @inline function shrink(HS: i32, y: usize, factor: v128): void {
-  for (let i = 0; i < HS; i++, y += WIDE_ROW_BYTES) v128.store(y, f32x4.mul(factor, v128.load(y)));
+  for (let i = 0; i < HS; i++, y += STRIP_ROW) v128.store(y, f32x4.mul(factor, v128.load(y)));
 }
 
 /** The softmax of four queries goes on by a block of keys: scores become exponentials, kept or dropped. */
@@ -304,7 +304,7 @@ function goOn(head: Head, column: i32, scores: usize): void {
   const before = v128.load(most);
   const largest = head.hides ? largestSeen(head, query, scores, before) : largestOf(keys, scores, before);
   v128.store(most, largest);
-  math.exponentials(scores, most, scores, WIDE_ROW_BYTES, keys);
+  math.exponentials(scores, most, scores, STRIP_ROW, keys);
   if (head.hides) hide(head, query, scores);
   const total = sumOf(keys, scores);
   if (head.random) drop(head, query, scores);
@@ -315,12 +315,12 @@ function goOn(head: Head, column: i32, scores: usize): void {
 /** The largest score and what was the largest before; NaN is passed over. */
 @inline function largestOf(keys: i32, scores: usize, before: v128): v128 {
   let largest = before;
-  for (; keys > 0; keys--, scores += WIDE_ROW_BYTES) largest = f32x4.pmax(largest, v128.load(scores)); // a < b ? b : a
+  for (; keys > 0; keys--, scores += STRIP_ROW) largest = f32x4.pmax(largest, v128.load(scores)); // a < b ? b : a
   return largest;
 }
 @inline function largestSeen(head: Head, query: i32, scores: usize, before: v128): v128 {
   let largest = before;
-  for (let j = 0; j < head.keys; j++, scores += WIDE_ROW_BYTES) {
+  for (let j = 0; j < head.keys; j++, scores += STRIP_ROW) {
     largest = f32x4.pmax(largest, v128.bitselect(v128.load(scores), splat(LOWEST), seen(head, query, j)));
   }
   return largest;
@@ -328,19 +328,19 @@ function goOn(head: Head, column: i32, scores: usize): void {
 
 @inline function sumOf(keys: i32, at: usize): v128 {
   let total = splat(0);
-  for (; keys > 0; keys--, at += WIDE_ROW_BYTES) total = f32x4.add(total, v128.load(at));
+  for (; keys > 0; keys--, at += STRIP_ROW) total = f32x4.add(total, v128.load(at));
   return total;
 }
 
 /** 0 where a key is not seen by four queries. */
 function hide(head: Head, query: i32, pairs: usize): void {
-  for (let j = 0; j < head.keys; j++, pairs += WIDE_ROW_BYTES) v128.store(pairs, v128.and(v128.load(pairs), seen(head, query, j)));
+  for (let j = 0; j < head.keys; j++, pairs += STRIP_ROW) v128.store(pairs, v128.and(v128.load(pairs), seen(head, query, j)));
 }
 
 /** Times keepScale or 0. */
 function drop(head: Head, query: i32, pairs: usize): void {
   const words = laneScratch();
-  for (let j = 0; j < head.keys; j++, pairs += WIDE_ROW_BYTES) {
+  for (let j = 0; j < head.keys; j++, pairs += STRIP_ROW) {
     if ((j & 3) == 0) draw(head, query, j, words);
     v128.store(pairs, f32x4.mul(v128.load(pairs), keepOf(head, words, j)));
   }
@@ -367,12 +367,12 @@ function inspect(head: Head, r: Attention): void {
   for (let key = 0; key < head.T; key += BLOCK) {
     meetAll(head, key);
     for (let strip = 0; strip < head.strips; strip++) {
-      multiplyPairs(head, head.k, strip, queriesAt(head) + <usize>strip * head.HS * WIDE_ROW_BYTES, pairs);
+      multiplyPairs(head, head.k, strip, queriesAt(head) + <usize>strip * head.HS * STRIP_ROW, pairs);
       if (r.scores) writePairs(head, strip, pairs, r.scores);
       if (!r.probabilities) continue;
       for (let column = 0; column < head.columns(strip); column += 4) {
-        const first = strip * WIDE_COLUMNS + column, at = pairs + (<usize>column << 2);
-        math.exponentials(at, mostAt(head) + (<usize>first << 2), at, WIDE_ROW_BYTES, head.keys);
+        const first = strip * STRIP + column, at = pairs + (<usize>column << 2);
+        math.exponentials(at, mostAt(head) + (<usize>first << 2), at, STRIP_ROW, head.keys);
         hide(head, head.query + first, at);
       }
       writePairs(head, strip, pairs, r.probabilities);
@@ -383,8 +383,8 @@ function inspect(head: Head, r: Attention): void {
 // Backward
 
 /** The parts of a lane's memory: the queries and the gradients of their y, across and along, … */
-@inline function stripsOf(HS: i32): usize { return <usize>6 * HS * WIDE_ROW_BYTES; }
-@inline function stripsAlong(HS: i32): usize { return <usize>padded(HS, WIDE_COLUMNS) * BLOCK_BYTES; }
+@inline function stripsOf(HS: i32): usize { return <usize>6 * HS * STRIP_ROW; }
+@inline function stripsAlong(HS: i32): usize { return <usize>padded(HS, STRIP) * BLOCK_BYTES; }
 @inline function upstreamAcrossAt(head: Head): usize { return head.memory + stripsOf(head.HS); }
 @inline function queriesAlongAt(head: Head): usize { return upstreamAcrossAt(head) + stripsOf(head.HS); }
 @inline function upstreamAlongAt(head: Head): usize { return queriesAlongAt(head) + stripsAlong(head.HS); }
@@ -443,7 +443,7 @@ function beginBackward(head: Head, r: AttentionBackward): void {
   packAlong(head, q, head.step, head.scale, queriesAlongAt(head));
   packAcross(head, r.dy + output, head.width, 1, upstreamAcrossAt(head));
   packAlong(head, r.dy + output, head.width, 1, upstreamAlongAt(head));
-  fillRow(6 * padded(HS, WIDE_ROWS) * WIDE_COLUMNS, 0, dqAt(head));
+  fillRow(<i32>(tallStrip(HS) >> 2) * head.strips, 0, dqAt(head));
   fillRow(BLOCK, head.scale, scaleAt(head));
   const saved = r.logSumExp + (<usize>head.number * head.T + <usize>head.query << 2);
   for (let i = 0; i < BLOCK; i++) {
@@ -473,11 +473,11 @@ function attendBackward(head: Head, dk: usize): void {
   for (let strip = 0; strip < head.strips; strip++, dq += tallStrip(HS)) {
     pairGradients(head, strip, false);
     const columns = head.columns(strip), ds = gradientsAt(head);
-    multiplyRoomyStrip(HS, columns, keys, keysAt(head), BLOCK_BYTES, ds, dq, WIDE_ROW_BYTES, dq, WIDE_ROW_BYTES);
+    multiplyRoomyStrip(HS, columns, keys, keysAt(head), BLOCK_BYTES, ds, dq, STRIP_ROW, dq, STRIP_ROW);
   }
   const rows = dk + <usize>head.key * head.step, kept = keptAt(head), dScores = dScoresAt(head);
-  for (let i = 0; i < HS; i += WIDE_COLUMNS) {
-    const columns = min(WIDE_COLUMNS, HS - i), strip = <usize>(i / WIDE_COLUMNS) * queries * WIDE_ROW_BYTES;
+  for (let i = 0; i < HS; i += STRIP) {
+    const columns = min(STRIP, HS - i), strip = <usize>(i / STRIP) * queries * STRIP_ROW;
     const ofKeys = rows + (<usize>i << 2), ofValues = ofKeys + head.width;
     multiplyStrip(keys, columns, queries, kept, BLOCK_BYTES, upstreamAlongAt(head) + strip, ofValues, head.step, ofValues, head.step);
     multiplyStrip(keys, columns, queries, dScores, BLOCK_BYTES, queriesAlongAt(head) + strip, ofKeys, head.step, ofKeys, head.step);
@@ -486,7 +486,7 @@ function attendBackward(head: Head, dk: usize): void {
 
 /** ds of a strip, and in rows of the block what dropout leaves of its probabilities and ds. Who inspects gets dp in place of the scores. */
 function pairGradients(head: Head, strip: i32, inspects: bool): void {
-  const across = <usize>strip * head.HS * WIDE_ROW_BYTES;
+  const across = <usize>strip * head.HS * STRIP_ROW;
   multiplyPairs(head, head.k, strip, head.memory + across, scoresAt(head));
   multiplyPairs(head, head.v, strip, upstreamAcrossAt(head) + across, gradientsAt(head));
   for (let column = 0; column < head.columns(strip); column += 4) scoreGradients(head, strip, column, inspects);
@@ -494,16 +494,16 @@ function pairGradients(head: Head, strip: i32, inspects: bool): void {
 
 /** Four queries: from scores and dr to p kept or dropped, and ds. */
 function scoreGradients(head: Head, strip: i32, column: i32, inspects: bool): void {
-  const first = strip * WIDE_COLUMNS + column, query = head.query + first, inBlock = <usize>first << 2;
+  const first = strip * STRIP + column, query = head.query + first, inBlock = <usize>first << 2;
   const scores = scoresAt(head) + (<usize>column << 2), gradients = gradientsAt(head) + (<usize>column << 2);
   const kept = keptAt(head) + inBlock, dScores = dScoresAt(head) + inBlock;
   const logSumExp = logSumExpAt(head) + inBlock, D = v128.load(DAt(head) + inBlock);
-  math.exponentials(scores, logSumExp, scores, WIDE_ROW_BYTES, head.keys);
+  math.exponentials(scores, logSumExp, scores, STRIP_ROW, head.keys);
   if (head.hides) hide(head, query, scores);
   if (head.random) dropGradients(head, query, scores, gradients, kept);
   else spread(head.keys, scores, kept);
   let p = scores, gradient = gradients, dScore = dScores;
-  for (let j = head.keys; j > 0; j--, p += WIDE_ROW_BYTES, gradient += WIDE_ROW_BYTES, dScore += BLOCK_BYTES) {
+  for (let j = head.keys; j > 0; j--, p += STRIP_ROW, gradient += STRIP_ROW, dScore += BLOCK_BYTES) {
     const dp = v128.load(gradient), ds = f32x4.mul(v128.load(p), f32x4.sub(dp, D));
     if (inspects) v128.store(p, dp);
     v128.store(gradient, ds);
@@ -515,13 +515,13 @@ function scoreGradients(head: Head, strip: i32, column: i32, inspects: bool): vo
 
 /** p from its strip to the rows of the block. */
 @inline function spread(keys: i32, p: usize, kept: usize): void {
-  for (; keys > 0; keys--, p += WIDE_ROW_BYTES, kept += BLOCK_BYTES) v128.store(kept, v128.load(p));
+  for (; keys > 0; keys--, p += STRIP_ROW, kept += BLOCK_BYTES) v128.store(kept, v128.load(p));
 }
 
 /** The same, and dp, times keepScale or 0. */
 function dropGradients(head: Head, query: i32, p: usize, gradient: usize, kept: usize): void {
   const words = laneScratch();
-  for (let j = 0; j < head.keys; j++, p += WIDE_ROW_BYTES, gradient += WIDE_ROW_BYTES, kept += BLOCK_BYTES) {
+  for (let j = 0; j < head.keys; j++, p += STRIP_ROW, gradient += STRIP_ROW, kept += BLOCK_BYTES) {
     if ((j & 3) == 0) draw(head, query, j, words);
     const keep = keepOf(head, words, j);
     v128.store(kept, f32x4.mul(v128.load(p), keep));
@@ -538,7 +538,7 @@ function hideGradients(head: Head, query: i32, gradient: usize, dScore: usize): 
 /** dp = 0 for queries that see no key. */
 function clearBlind(keys: i32, logSumExp: v128, dp: usize): void {
   const isBlind = f32x4.ge(logSumExp, splat(Infinity));
-  for (; keys > 0; keys--, dp += WIDE_ROW_BYTES) v128.store(dp, v128.andnot(v128.load(dp), isBlind));
+  for (; keys > 0; keys--, dp += STRIP_ROW) v128.store(dp, v128.andnot(v128.load(dp), isBlind));
 }
 
 /** The gradients of probabilities and scores, for whoever wants to see them. */

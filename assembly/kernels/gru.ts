@@ -1,25 +1,24 @@
 /**
  * A GRU layer over a sequence. Equations and order of sums: the instruction list. Gates are r, z, n, each H wide; so are the strips of
- * the weight: for every eight units one of r, one of z, one of n.
+ * the weight: for every twelve units one of r, one of z, one of n.
  */
 import { GruBackward, GruForward } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
 import { copyOrZero, copyRow, fillRow } from '../simd/rows';
-import { TILE_COLUMNS, TILE_ROW_BYTES } from '../simd/tile';
+import { STRIP, STRIP_ROW } from '../simd/tile';
 import { parallel } from '../team';
 import { ceilDiv } from '../tickets';
 import {
-  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packedUnits, packRows, packStrips, rowsOfTicket, shareSteps, stripsBytes,
-  sumsOf, TICKET_UNITS, WEIGHT,
+  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packedUnits, packUnits, rowsOfTicket, shareSteps, stripsOf, sumsOf,
+  TICKET_UNITS, WEIGHT,
 } from './recurrence';
 
 const GATES: i32 = 3;
 
-/** Behind the weight, for every row of the batch: its packed gates, or states, and the sums of three strips. */
-@inline function rowsAt(workspace: usize, H: i32, first: i32): usize {
-  const weight = stripsBytes(ceilDiv(H, TILE_COLUMNS) * GATES, H);
-  return workspace + WEIGHT + weight + <usize>first * ((<usize>H << 2) + TILE_ROW_BYTES) * GATES;
+/** Behind the weight: the sums of three strips, for the rows from `first` on. */
+@inline function sumsAt(workspace: usize, H: i32, first: i32): usize {
+  return workspace + WEIGHT + (stripsOf(H, H) + sumsOf(first)) * GATES;
 }
 
 // Forward
@@ -30,20 +29,17 @@ export function gruForward(r: GruForward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(GATES, H)), packForwardTicket, record, workspace);
-  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, forwardRowsTicket, r.T, initialStates, prepareForward, forwardUnitsTicket);
+  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, forwardRowsTicket, r.T, initialStates, forwardUnitsTicket);
 }
 
-/** weightHh [3, H, H] → for each gate, for every eight units, a strip [H][8]. */
+/** weightHh [3, H, H] → for each gate, for every twelve units, a strip [H][12]. */
 function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruForward>(record), H = r.H, units = packedUnits(GATES, H), rowBytes = <usize>H << 2;
   let to = workspace + WEIGHT, from = r.weightHh;
-  for (let gate = 0; gate < GATES; gate++, to += gateStrips(H), from += rowBytes * H) {
-    packStrips(to, from, rowBytes, 4, H, ticket * units, min(H, (ticket + 1) * units), H);
+  for (let gate = 0; gate < GATES; gate++, to += stripsOf(H, H), from += rowBytes * H) {
+    packUnits(to, from, rowBytes, 4, H, ticket * units, units, H);
   }
 }
-
-/** Bytes of the strips of one gate. */
-@inline function gateStrips(H: i32): usize { return stripsBytes(ceilDiv(H, TILE_COLUMNS), H); }
 
 function initialStates(record: usize, first: usize, end: i32): void {
   const r = changetype<GruForward>(record), H = r.H;
@@ -63,37 +59,26 @@ function initialStates(record: usize, first: usize, end: i32): void {
 function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruForward>(record), T = r.T, H = r.H;
   const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  const sums = rowsAt(workspace, H, first), rows = sums + sumsOf(end - first) * GATES;
   initialStates(record, first, end);
   for (let step = 0; step < T; step++) {
-    const t = timeOf(r, step);
-    if (end - first > 1) packRows(rows, stateBefore(r, t), first, end, H);
-    stepForward(r, workspace + WEIGHT, rows, sums, first, end, 0, H, t);
+    stepForward(r, workspace + WEIGHT, sumsAt(workspace, H, first), first, end, 0, H, timeOf(r, step));
   }
-}
-
-function prepareForward(record: usize, workspace: usize, step: i32): void {
-  const r = changetype<GruForward>(record);
-  if (r.B > 1) packRows(rowsAt(workspace, r.H, 0), stateBefore(r, timeOf(r, step)), 0, r.B, r.H);
 }
 
 /** One step of all rows for some units. */
 function forwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruForward>(record), B = r.B, H = r.H;
-  const unit = ticket * TICKET_UNITS, rows = rowsAt(workspace, H, 0);
-  const sums = rows + <usize>ceilDiv(B, 4) * (<usize>H << 4) + sumsOf(B) * GATES * ticket;
-  stepForward(r, workspace + WEIGHT, rows, sums, 0, B, unit, min(H, unit + TICKET_UNITS), timeOf(r, load<i32>(workspace)));
+  const unit = ticket * TICKET_UNITS, sums = sumsAt(workspace, H, B * ticket);
+  stepForward(r, workspace + WEIGHT, sums, 0, B, unit, min(H, unit + TICKET_UNITS), timeOf(r, load<i32>(workspace)));
 }
 
-/** Step t of the rows `first` … `end` − 1, packed at `rows`, for units `unit` … `lastUnit` − 1, eight at a time. */
-function stepForward(
-  r: GruForward, weight: usize, rows: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
-): void {
-  const H = r.H, lastRow = stateBefore(r, t) + (<usize>(end - 1) * H << 2);
-  weight += <usize>unit * H << 2;
-  for (; unit < lastUnit; unit += TILE_COLUMNS, weight += stripsBytes(1, H)) {
-    multiplyStrips(H, rows, lastRow, end - first, weight, GATES, gateStrips(H), sums);
-    activate(r, sums, sumsOf(end - first), first, end, unit, min(TILE_COLUMNS, lastUnit - unit), t);
+/** Step t of the rows `first` … `end` − 1 for units `unit` … `lastUnit` − 1, a strip of each gate at a time. */
+function stepForward(r: GruForward, weight: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  const H = r.H, rowBytes = <usize>H << 2, rows = stateBefore(r, t) + <usize>first * rowBytes;
+  for (; unit < lastUnit; unit += STRIP) {
+    const units = min(STRIP, lastUnit - unit);
+    multiplyStrips(H, rows, rowBytes, end - first, units, weight + stripsOf(unit, H), GATES, stripsOf(H, H), sums);
+    activate(r, sums, sumsOf(end - first), first, end, unit, units, t);
   }
 }
 
@@ -101,7 +86,7 @@ function stepForward(
 function activate(r: GruForward, sums: usize, size: usize, first: i32, end: i32, unit: i32, units: i32, t: i32): void {
   const B = r.B, rowBytes = <usize>r.H << 2, reverse = r.reverse != 0, lengths = r.lengths, bias = r.biasHh;
   const cuts = cutsOf(r.resets, r.T, B, reverse, t), atUnit = <usize>unit << 2;
-  for (let b = first; b < end; b++, sums += TILE_ROW_BYTES) {
+  for (let b = first; b < end; b++, sums += STRIP_ROW) {
     const inState = <usize>b * rowBytes + atUnit, inGates = (<usize>t * B + b) * rowBytes * GATES + atUnit;
     const before = stateBefore(r, t) + inState, h = r.hidden + <usize>(reverse ? t : t + 1) * B * rowBytes + inState;
     if (!isActive(lengths, b, t)) {
@@ -144,15 +129,13 @@ export function gruBackward(r: GruBackward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(GATES, H)), packBackwardTicket, record, workspace);
-  shareSteps(
-    record, workspace, B, H, <i64>B * H * H * GATES, backwardRowsTicket, r.T + 1, finalGradients, prepareBackward, backwardUnitsTicket,
-  );
+  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, backwardRowsTicket, r.T + 1, finalGradients, backwardUnitsTicket);
 }
 
-/** weightHh [3H, H] → for every eight hidden states a strip [3H][8]. */
+/** weightHh [3H, H] → for every twelve hidden states a strip [3H][12]. */
 function packBackwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruBackward>(record), H = r.H, units = packedUnits(GATES, H);
-  packStrips(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, min(H, (ticket + 1) * units), H);
+  packUnits(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, units, H);
 }
 
 function finalGradients(record: usize, first: usize, end: i32): void {
@@ -171,37 +154,26 @@ function finalGradients(record: usize, first: usize, end: i32): void {
 function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruBackward>(record), T = r.T, H = r.H;
   const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  const rows = rowsAt(workspace, H, first);
   finalGradients(record, first, end);
   for (let step = 0; step < T; step++) {
     const t = backwardTimeOf(r, step);
     gradients(r, first, end, 0, H, t);
-    if (end - first > 1) packRows(rows, dRecurrentOf(r, t), first, end, H * GATES);
-    recurrent(r, workspace + WEIGHT, rows, first, end, 0, H, t);
+    recurrent(r, workspace + WEIGHT, first, end, 0, H, t);
   }
-}
-
-function prepareBackward(record: usize, workspace: usize, step: i32): void {
-  const r = changetype<GruBackward>(record);
-  if (step == 0 || r.B == 1) return;
-  packRows(rowsAt(workspace, r.H, 0), dRecurrentOf(r, backwardTimeOf(r, step - 1)), 0, r.B, r.H * GATES);
 }
 
 /** One step of all rows for some units: what reaches them from the step before this, then their gradients. */
 function backwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruBackward>(record), B = r.B, H = r.H, step = load<i32>(workspace);
   const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
-  if (step > 0) recurrent(r, workspace + WEIGHT, rowsAt(workspace, H, 0), 0, B, unit, end, backwardTimeOf(r, step - 1));
+  if (step > 0) recurrent(r, workspace + WEIGHT, 0, B, unit, end, backwardTimeOf(r, step - 1));
   if (step < r.T) gradients(r, 0, B, unit, end, backwardTimeOf(r, step));
 }
 
 /** dRecurrent·weightHh of step t for units `unit` … `lastUnit` − 1 of the rows that took the step, added to dH0. */
-function recurrent(
-  r: GruBackward, weight: usize, rows: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
-): void {
-  const H = r.H, lastRow = dRecurrentOf(r, t) + (<usize>(end - 1) * H * GATES << 2);
-  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
-  carryBack(H * GATES, rows, lastRow, first, end, weight, unit, lastUnit, r.dH0, H, true, r.lengths, cuts, t);
+function recurrent(r: GruBackward, weight: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  const H = r.H, cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
+  carryBack(H * GATES, dRecurrentOf(r, t), first, end, weight, unit, lastUnit, r.dH0, H, true, r.lengths, cuts, t);
 }
 
 function gradients(r: GruBackward, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {

@@ -1,36 +1,28 @@
 /**
- * An LSTM layer over a sequence. The gates are computed where the tile has just left its sums.
- * Equations and order of sums: the instruction list. Gates are i, f, g, o, each H wide.
+ * An LSTM layer over a sequence. Equations and order of sums: the instruction list. Gates are i, f, g, o, each H wide; so are the strips
+ * of the weight: for every twelve units one of each gate. The gates are computed where the tiles have just left their sums.
  */
 import { LstmBackward, LstmForward } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
-import { packLanes } from '../simd/pack';
 import { copyOrZero, copyRow, fillRow } from '../simd/rows';
-import { rowTile, TILE_COLUMNS, TILE_ROWS, tile, ZEROS } from '../simd/tile';
+import { STRIP, STRIP_ROW } from '../simd/tile';
 import { parallel } from '../team';
 import { ceilDiv } from '../tickets';
 import {
-  carryBack, cutsOf, isActive, isCut, packedUnits, packRows, packStrips, rowsOfTicket, shareSteps, stripsBytes, TICKET_UNITS, WEIGHT,
+  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packedUnits, packUnits, rowsOfTicket, shareSteps, stripsOf, sumsOf,
+  TICKET_UNITS, WEIGHT,
 } from './recurrence';
 
 const GATES: i32 = 4;
 
-/** Units of a group: a cache line of each gate. A group is four times four units, whose sums are rows of i f g o. */
-const GROUP: i32 = 16;
-const SUMS_ROW: usize = 64;
+/** Cells of a strip that a row which starts anew begins with. */
+const NO_CELLS: usize = memory.data(48, 16);
 
-/** Cells of a group that a row which starts anew begins with. */
-const NO_CELLS: usize = memory.data(64, 16);
-
-/** Behind the weight, for every row of the batch, in tiles: its packed gates, or states, and the sums of a group. */
-@inline function rowsAt(workspace: usize, H: i32, first: i32): usize {
-  const weight = stripsBytes(ceilDiv(H, TILE_COLUMNS) * GATES, H);
-  return workspace + WEIGHT + weight + <usize>first * ((<usize>H << 4) + SUMS_ROW * 4);
+/** Behind the weight: the sums of four strips, for the rows from `first` on. */
+@inline function sumsAt(workspace: usize, H: i32, first: i32): usize {
+  return workspace + WEIGHT + (stripsOf(H, H) + sumsOf(first)) * GATES;
 }
-
-/** Bytes of a quarter of a group's sums for `count` rows. */
-@inline function quarterOf(count: i32): usize { return <usize>ceilDiv(count, TILE_ROWS) * TILE_ROWS * SUMS_ROW; }
 
 // Forward
 
@@ -40,23 +32,15 @@ export function lstmForward(r: LstmForward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(GATES, H)), packForwardTicket, record, workspace);
-  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, forwardRowsTicket, r.T, initialStates, prepareForward, forwardUnitsTicket);
+  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, forwardRowsTicket, r.T, initialStates, forwardUnitsTicket);
 }
 
-/** weightHh [4, H, H] → for every four units, two strips [H][8]: i and f, then g and o. */
+/** weightHh [4, H, H] → for each gate, for every twelve units, a strip [H][12]. */
 function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<LstmForward>(record), H = r.H;
-  const rowBytes = <usize>H << 2;
-  const gateBytes = rowBytes * H;
-  const stripBytes = rowBytes * TILE_COLUMNS;
-  const first = ticket * packedUnits(GATES, H), end = min(H, first + packedUnits(GATES, H));
-  let to = workspace + WEIGHT + <usize>(first >> 2) * stripBytes * 2;
-  for (let unit = first; unit < end; unit += 4, to += stripBytes * 2) {
-    const from = r.weightHh + <usize>unit * rowBytes;
-    packLanes(to, 32, from, rowBytes, 4, H - unit, H);
-    packLanes(to + 16, 32, from + gateBytes, rowBytes, 4, H - unit, H);
-    packLanes(to + stripBytes, 32, from + gateBytes * 2, rowBytes, 4, H - unit, H);
-    packLanes(to + stripBytes + 16, 32, from + gateBytes * 3, rowBytes, 4, H - unit, H);
+  const r = changetype<LstmForward>(record), H = r.H, units = packedUnits(GATES, H), rowBytes = <usize>H << 2;
+  let to = workspace + WEIGHT, from = r.weightHh;
+  for (let gate = 0; gate < GATES; gate++, to += stripsOf(H, H), from += rowBytes * H) {
+    packUnits(to, from, rowBytes, 4, H, ticket * units, units, H);
   }
 }
 
@@ -75,78 +59,44 @@ function initialStates(record: usize, first: usize, end: i32): void {
   return r.hidden + (<usize>(r.reverse ? t + 1 : t) * r.B * r.H << 2);
 }
 
+@inline function forwardTimeOf(r: LstmForward, step: i32): i32 { return r.reverse ? r.T - 1 - step : step; }
+
 /** All steps of some rows. */
 function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<LstmForward>(record);
-  const T = r.T, H = r.H;
+  const r = changetype<LstmForward>(record), T = r.T, H = r.H;
   const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  const sums = rowsAt(workspace, H, first), rows = sums + quarterOf(end - first) * 4;
   initialStates(record, first, end);
   for (let step = 0; step < T; step++) {
-    const t = r.reverse ? T - 1 - step : step;
-    if (end - first > 1) packRows(rows, stateBefore(r, t), first, end, H);
-    stepForward(r, workspace + WEIGHT, rows, sums, first, end, 0, H, t);
+    stepForward(r, workspace + WEIGHT, sumsAt(workspace, H, first), first, end, 0, H, forwardTimeOf(r, step));
   }
-}
-
-function prepareForward(record: usize, workspace: usize, step: i32): void {
-  const r = changetype<LstmForward>(record), t = r.reverse ? r.T - 1 - step : step;
-  if (r.B > 1) packRows(rowsAt(workspace, r.H, 0), stateBefore(r, t), 0, r.B, r.H);
 }
 
 /** One step of all rows for some units. */
 function forwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<LstmForward>(record);
-  const B = r.B, H = r.H, step = load<i32>(workspace), t = r.reverse ? r.T - 1 - step : step;
-  const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
-  const rows = rowsAt(workspace, H, 0);
-  const sums = rows + <usize>ceilDiv(B, TILE_ROWS) * TILE_ROWS * (<usize>H << 2) + quarterOf(B) * 4 * ticket;
-  stepForward(r, workspace + WEIGHT, rows, sums, 0, B, unit, end, t);
+  const r = changetype<LstmForward>(record), B = r.B, H = r.H;
+  const unit = ticket * TICKET_UNITS, sums = sumsAt(workspace, H, B * ticket);
+  stepForward(r, workspace + WEIGHT, sums, 0, B, unit, min(H, unit + TICKET_UNITS), forwardTimeOf(r, load<i32>(workspace)));
 }
 
-/**
- * Step t of the rows `first` … `end` − 1, packed at `rows`, for units `unit` … `lastUnit` − 1. A group of units at a time: four units'
- * part of the weight stays in L1 for all rows, and every line of the gates is used whole.
- */
-function stepForward(
-  r: LstmForward, weight: usize, rows: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
-): void {
-  const stateBytes = <usize>r.B * r.H << 2, reverse = r.reverse != 0;
+/** Step t of the rows `first` … `end` − 1 for units `unit` … `lastUnit` − 1, a strip of each gate at a time. */
+function stepForward(r: LstmForward, weight: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  const H = r.H, rowBytes = <usize>H << 2, stateBytes = rowBytes * r.B, size = sumsOf(end - first), reverse = r.reverse != 0;
   const before = <usize>(reverse ? t + 1 : t) * stateBytes, after = <usize>(reverse ? t : t + 1) * stateBytes;
-  const lastRow = r.hidden + before + (<usize>(end - 1) * r.H << 2), quarter = quarterOf(end - first);
-  for (; unit < lastUnit; unit += GROUP) {
-    multiplyGroup(r.H, weight, rows, lastRow, sums, quarter, unit, min(unit + GROUP, lastUnit), end - first);
-    if (lastUnit - unit >= GROUP) activateGroup(r, sums, quarter, first, end, unit, t, before, after);
-    else activate(r, sums, quarter, first, end, unit, lastUnit - unit, false, t, before, after);
-  }
-}
-
-/** The sums of units `unit` … `lastUnit` − 1 for `count` packed rows, of which the last is needed unpacked as well. */
-function multiplyGroup(
-  H: i32, weight: usize, rows: usize, lastRow: usize, sums: usize, quarter: usize, unit: i32, lastUnit: i32, count: i32,
-): void {
-  const tileBytes = <usize>H * TILE_ROWS << 2, stripBytes = <usize>H * TILE_COLUMNS << 2;
-  weight += <usize>(unit >> 2) * stripBytes * 2;
-  for (; unit < lastUnit; unit += 4, weight += stripBytes * 2, sums += quarter) {
-    let hidden = rows, to = sums;
-    for (let left = count; left > 0; left -= TILE_ROWS, hidden += tileBytes, to += SUMS_ROW * TILE_ROWS) {
-      if (left == 1) {
-        rowTile(H, lastRow, weight, weight + stripBytes, to);
-      } else {
-        tile(H, hidden, weight, ZEROS, 0, to, SUMS_ROW);
-        tile(H, hidden, weight + stripBytes, ZEROS, 0, to + 32, SUMS_ROW);
-      }
-    }
+  const rows = stateBefore(r, t) + <usize>first * rowBytes;
+  for (; unit < lastUnit; unit += STRIP) {
+    const units = min(STRIP, lastUnit - unit);
+    multiplyStrips(H, rows, rowBytes, end - first, units, weight + stripsOf(unit, H), GATES, stripsOf(H, H), sums);
+    if ((units & 3) == 0) activateWhole(r, sums, size, first, end, unit, units, t, before, after);
+    else activate(r, sums, size, first, end, unit, units, false, t, before, after);
   }
 }
 
 /**
- * Gates, cell and hidden state of `units` units from `unit` on, for each row, from the row's sums. In two passes, so that no
- * tanh of a cell waits for its gates, and two functions at a time: V8 interleaves what no store separates.
+ * Gates, cell and hidden state of `units` units from `unit` on, for each row, from the row's sums; those of a gate lie `size` bytes apart.
+ * In two passes, so that no tanh of a cell waits for its gates, and two functions at a time: V8 interleaves what no store separates.
  */
 @inline function activate(
-  r: LstmForward, sums: usize, quarter: usize, first: i32, end: i32, unit: i32, units: i32, whole: bool, t: i32, before: usize,
-  after: usize,
+  r: LstmForward, sums: usize, size: usize, first: i32, end: i32, unit: i32, units: i32, whole: bool, t: i32, before: usize, after: usize,
 ): void {
   const lengths = r.lengths, stateRow = <usize>r.H << 2, gatesRow = stateRow * 4;
   const inState = <usize>first * stateRow + (<usize>unit << 2);
@@ -155,18 +105,18 @@ function multiplyGroup(
   const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
 
   let xRow = r.xGates + inGates, gatesOfRow = r.gates + inGates;
-  for (let b = first; b < end; b++, xRow += gatesRow, gatesOfRow += gatesRow, sums += SUMS_ROW) {
+  for (let b = first; b < end; b++, xRow += gatesRow, gatesOfRow += gatesRow, sums += STRIP_ROW) {
     if (!isActive(lengths, b, t)) continue;
-    if (isCut(cuts, b)) clearGroup(sums, quarter);
+    if (isCut(cuts, b)) clearSums(sums, GATES, size);
     let x = xRow, gates = gatesOfRow, sum = sums;
-    for (let done = 0; done < units; done += 4, x += 16, gates += 16, sum += quarter) {
+    for (let done = 0; done < units; done += 4, x += 16, gates += 16, sum += 16) {
       const left = whole ? 4 : units - done;
       const i = math.sigmoid(f32x4.add(loadLanes(x, left), v128.load(sum)));
-      const f = math.sigmoid(f32x4.add(loadLanes(x + stateRow, left), v128.load(sum, 16)));
+      const f = math.sigmoid(f32x4.add(loadLanes(x + stateRow, left), v128.load(sum + size)));
       storeLanes(gates, i, left);
       storeLanes(gates + stateRow, f, left);
-      const g = math.tanh(f32x4.add(loadLanes(x + stateRow * 2, left), v128.load(sum, 32)));
-      const o = math.sigmoid(f32x4.add(loadLanes(x + stateRow * 3, left), v128.load(sum, 48)));
+      const g = math.tanh(f32x4.add(loadLanes(x + stateRow * 2, left), v128.load(sum + size * 2)));
+      const o = math.sigmoid(f32x4.add(loadLanes(x + stateRow * 3, left), v128.load(sum + size * 3)));
       storeLanes(gates + stateRow * 2, g, left);
       storeLanes(gates + stateRow * 3, o, left);
     }
@@ -198,16 +148,11 @@ function multiplyGroup(
   }
 }
 
-/** Zeros in place of a row's sums. */
-function clearGroup(sums: usize, quarter: usize): void {
-  for (let four = 0; four < GROUP; four += 4, sums += quarter) fillRow(16, 0, sums);
-}
-
-/** A whole group, in a function of its own, so that no question about `left` remains in its loops. */
-function activateGroup(
-  r: LstmForward, sums: usize, quarter: usize, first: i32, end: i32, unit: i32, t: i32, before: usize, after: usize,
+/** Whole vectors of units, in a function of their own, so that no question about `left` remains in its loops. */
+function activateWhole(
+  r: LstmForward, sums: usize, size: usize, first: i32, end: i32, unit: i32, units: i32, t: i32, before: usize, after: usize,
 ): void {
-  activate(r, sums, quarter, first, end, unit, GROUP, true, t, before, after);
+  activate(r, sums, size, first, end, unit, units, true, t, before, after);
 }
 
 // Backward
@@ -222,15 +167,13 @@ export function lstmBackward(r: LstmBackward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(GATES, H)), packBackwardTicket, record, workspace);
-  shareSteps(
-    record, workspace, B, H, <i64>B * H * H * GATES, backwardRowsTicket, r.T + 1, finalGradients, prepareBackward, backwardUnitsTicket,
-  );
+  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, backwardRowsTicket, r.T + 1, finalGradients, backwardUnitsTicket);
 }
 
-/** weightHh [4H, H] → for every eight hidden states a strip [4H][8]. */
+/** weightHh [4H, H] → for every twelve hidden states a strip [4H][12]. */
 function packBackwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<LstmBackward>(record), H = r.H, units = packedUnits(GATES, H);
-  packStrips(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, min(H, (ticket + 1) * units), H);
+  packUnits(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, units, H);
 }
 
 function finalGradients(record: usize, first: usize, end: i32): void {
@@ -244,28 +187,18 @@ function finalGradients(record: usize, first: usize, end: i32): void {
 
 /** The time of the `step`th step backwards. */
 @inline function timeOf(r: LstmBackward, step: i32): i32 { return r.reverse ? step : r.T - 1 - step; }
-@inline function dGatesOf(r: LstmBackward, step: i32): usize {
-  return r.dGates + (<usize>timeOf(r, step) * r.B * r.H * 4 << 2);
-}
 
 /** All steps of some rows. */
 function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<LstmBackward>(record);
   const T = r.T, H = r.H;
   const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  const rows = rowsAt(workspace, H, first);
   finalGradients(record, first, end);
   for (let step = 0; step < T; step++) {
     const t = timeOf(r, step);
     gradients(r, first, end, 0, H, t);
-    if (end - first > 1) packRows(rows, dGatesOf(r, step), first, end, H * 4);
-    recurrent(r, workspace + WEIGHT, rows, first, end, 0, H, t);
+    recurrent(r, workspace + WEIGHT, first, end, 0, H, t);
   }
-}
-
-function prepareBackward(record: usize, workspace: usize, step: i32): void {
-  const r = changetype<LstmBackward>(record);
-  if (step > 0 && r.B > 1) packRows(rowsAt(workspace, r.H, 0), dGatesOf(r, step - 1), 0, r.B, r.H * GATES);
 }
 
 /** One step of all rows for some units: what reaches them from the step before this, then their gradients. */
@@ -273,7 +206,7 @@ function backwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void
   const r = changetype<LstmBackward>(record);
   const B = r.B, H = r.H, step = load<i32>(workspace);
   const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
-  if (step > 0) recurrent(r, workspace + WEIGHT, rowsAt(workspace, H, 0), 0, B, unit, end, timeOf(r, step - 1));
+  if (step > 0) recurrent(r, workspace + WEIGHT, 0, B, unit, end, timeOf(r, step - 1));
   if (step < r.T) gradients(r, 0, B, unit, end, timeOf(r, step));
 }
 
@@ -343,10 +276,7 @@ function clearGradients(r: LstmBackward, t: i32, b: i32, unit: i32, units: i32):
 }
 
 /** dGates·weightHh of step t for units `unit` … `lastUnit` − 1 of the rows that took the step, into dH0. */
-function recurrent(
-  r: LstmBackward, weight: usize, rows: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
-): void {
-  const H = r.H, lastRow = r.dGates + ((<usize>t * r.B + end - 1) * H * GATES << 2);
-  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
-  carryBack(H * GATES, rows, lastRow, first, end, weight, unit, lastUnit, r.dH0, H, false, r.lengths, cuts, t);
+function recurrent(r: LstmBackward, weight: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  const H = r.H, dGates = r.dGates + (<usize>t * r.B * H * GATES << 2), cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
+  carryBack(H * GATES, dGates, first, end, weight, unit, lastUnit, r.dH0, H, false, r.lengths, cuts, t);
 }

@@ -6,8 +6,8 @@
 import { Matmul, MatmulAdd } from '../generated/instructions';
 import { packRowMajor, packStrips } from '../simd/pack';
 import { copyOrZero } from '../simd/rows';
+import { multiplyStrip, STRIP, STRIP_ROW, ZEROS } from '../simd/tile';
 import { multiplyRow } from '../simd/vector';
-import { multiplyStrip, WIDE_COLUMNS, WIDE_ROW_BYTES, ZEROS } from '../simd/wide-tile';
 import { inTurn, lanes, parallel, Work } from '../team';
 import { ceilDiv } from '../tickets';
 
@@ -77,13 +77,13 @@ class Block {
     return changetype<usize>(this) + (<usize>HEADER << 2) + <usize>matrix * packedElements(this.M, this.N, this.depth) * 4;
   }
   /** [M][depth] of a matrix, whole vectors in a row */
-  @inline packedA(matrix: i32): usize { return this.packedB(matrix) + (<usize>padded(this.N, WIDE_COLUMNS) * this.depth << 2); }
+  @inline packedA(matrix: i32): usize { return this.packedB(matrix) + (<usize>padded(this.N, STRIP) * this.depth << 2); }
   @inline get packedRow(): usize { return <usize>padded(this.depth, 4) << 2; }
 }
 
 @inline function padded(n: i32, size: i32): i32 { return ceilDiv(n, size) * size; }
 @inline function packedElements(M: i32, N: i32, depth: i32): usize {
-  return <usize>padded(N, WIDE_COLUMNS) * depth + <usize>M * padded(depth, 4);
+  return <usize>padded(N, STRIP) * depth + <usize>M * padded(depth, 4);
 }
 
 /** a [M, K], b [K, N], c [M, N] with the strides of the record, for each of `batch`. */
@@ -248,8 +248,8 @@ function tilesTicket(context: usize, _workspace: usize, ticket: i32): void {
   const baseOfRows = block.base + <usize>matrix * block.baseMatrix + <usize>firstRow * baseRow;
   const cOfRows = block.c + <usize>matrix * block.cMatrix + <usize>firstRow * cRow;
   let b = block.packedB(matrix) + (<usize>firstColumn * depth << 2);
-  for (let j = firstColumn; j < endColumn; j += WIDE_COLUMNS, b += <usize>depth * WIDE_ROW_BYTES) {
+  for (let j = firstColumn; j < endColumn; j += STRIP, b += <usize>depth * STRIP_ROW) {
     const base = baseOfRows + <usize>j * block.baseColumn, c = cOfRows + (<usize>j << 2);
-    multiplyStrip(endRow - firstRow, min(WIDE_COLUMNS, endColumn - j), depth, rowsOfA, aRow, b, base, baseRow, c, cRow);
+    multiplyStrip(endRow - firstRow, min(STRIP, endColumn - j), depth, rowsOfA, aRow, b, base, baseRow, c, cRow);
   }
 }

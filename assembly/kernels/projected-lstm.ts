@@ -1,26 +1,23 @@
 /**
  * The LSTM whose hidden state is projected to P elements. Equations and order of sums: the instruction list. Strips of the weights: for
- * each gate one for every eight units, and those of the projection. Rows of the batch are shared out, units are not.
+ * each gate one for every twelve units, and those of the projection. Rows of the batch are shared out, units are not.
  */
 import { ProjectedLstmBackward, ProjectedLstmForward } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
+import { packStrips } from '../simd/pack';
 import { copyOrZero, copyRow, fillRow } from '../simd/rows';
-import { TILE_COLUMNS, TILE_ROW_BYTES } from '../simd/tile';
+import { STRIP, STRIP_ROW } from '../simd/tile';
 import { parallel } from '../team';
 import { ceilDiv } from '../tickets';
 import {
-  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packRows, packStrips, rowsOfTicket, stripsBytes, sumsOf, WEIGHT,
+  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, rowsOfTicket, stripsOf, sumsOf, WEIGHT,
 } from './recurrence';
 
 const GATES: i32 = 4;
 
-@inline function stripsOf(columns: i32, K: i32): usize { return stripsBytes(ceilDiv(columns, TILE_COLUMNS), K); }
-
-/** Behind the weights, for every row of the batch: its widest packed factor and the sums of four strips. */
-@inline function rowsAt(workspace: usize, weights: usize, H: i32, P: i32, first: i32): usize {
-  return workspace + WEIGHT + weights + <usize>first * ((<usize>(H * GATES + P) << 2) + TILE_ROW_BYTES * GATES);
-}
+/** Behind the weights: the sums of four strips, for the rows from `first` on. */
+@inline function sumsAt(workspace: usize, weights: usize, first: i32): usize { return workspace + WEIGHT + weights + sumsOf(first) * GATES; }
 
 // Forward
 
@@ -31,9 +28,9 @@ export function projectedLstmForward(r: ProjectedLstmForward, workspace: usize):
   const record = changetype<usize>(r);
   let to = workspace + WEIGHT;
   for (let gate = 0; gate < GATES; gate++, to += stripsOf(H, P)) {
-    packStrips(to, r.weightHh + (<usize>gate * H * P << 2), <usize>P << 2, 4, P, 0, H, H);
+    packStrips(to, r.weightHh + (<usize>gate * H * P << 2), <usize>P << 2, 4, H, P);
   }
-  packStrips(to, r.weightHr, <usize>H << 2, 4, H, 0, P, P);
+  packStrips(to, r.weightHr, <usize>H << 2, 4, P, H);
   parallel(ceilDiv(B, rowsOfTicket(B)), forwardRowsTicket, record, workspace, false);
 }
 
@@ -42,25 +39,23 @@ function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<ProjectedLstmForward>(record), T = r.T, B = r.B, H = r.H, P = r.P, reverse = r.reverse != 0;
   const first = ticket * rowsOfTicket(B), end = min(B, first + rowsOfTicket(B)), count = end - first;
   const projection = stripsOf(H, P) * GATES;
-  const sums = rowsAt(workspace, projection + stripsOf(P, H), H, P, first), rows = sums + sumsOf(count) * GATES;
+  const sums = sumsAt(workspace, projection + stripsOf(P, H), first);
   initialStates(r, first, end);
   for (let step = 0; step < T; step++) {
     const t = reverse ? T - 1 - step : step;
-    const hBefore = r.hidden + (<usize>(reverse ? t + 1 : t) * B * P << 2);
-    if (P > 0) packRows(rows, hBefore, first, end, P);
-    for (let unit = 0; unit < H; unit += TILE_COLUMNS) {
-      const weight = workspace + WEIGHT + (<usize>unit * P << 2);
-      if (P > 0) multiplyStrips(P, rows, hBefore + (<usize>(end - 1) * P << 2), count, weight, GATES, stripsOf(H, P), sums);
+    const hBefore = r.hidden + ((<usize>(reverse ? t + 1 : t) * B + first) * P << 2);
+    for (let unit = 0; unit < H; unit += STRIP) {
+      const units = min(STRIP, H - unit), weight = workspace + WEIGHT + stripsOf(unit, P);
+      if (P > 0) multiplyStrips(P, hBefore, <usize>P << 2, count, units, weight, GATES, stripsOf(H, P), sums);
       else fillRow(<i32>(sumsOf(count) >> 2) * GATES, 0, sums);
-      activate(r, sums, sumsOf(count), first, end, unit, min(TILE_COLUMNS, H - unit), t);
+      activate(r, sums, sumsOf(count), first, end, unit, units, t);
     }
-    const unprojected = r.unprojected + (<usize>t * B * H << 2);
-    if (H > 0) packRows(rows, unprojected, first, end, H);
-    for (let p = 0; p < P; p += TILE_COLUMNS) {
-      const weight = workspace + WEIGHT + projection + (<usize>p * H << 2);
-      if (H > 0) multiplyStrips(H, rows, unprojected + (<usize>(end - 1) * H << 2), count, weight, 1, 0, sums);
+    const unprojected = r.unprojected + ((<usize>t * B + first) * H << 2);
+    for (let p = 0; p < P; p += STRIP) {
+      const columns = min(STRIP, P - p), weight = workspace + WEIGHT + projection + stripsOf(p, H);
+      if (H > 0) multiplyStrips(H, unprojected, <usize>H << 2, count, columns, weight, 1, 0, sums);
       else fillRow(<i32>(sumsOf(count) >> 2), 0, sums);
-      handOn(r, sums, first, end, p, min(TILE_COLUMNS, P - p), t);
+      handOn(r, sums, first, end, p, columns, t);
     }
   }
 }
@@ -79,7 +74,7 @@ function activate(
 ): void {
   const B = r.B, rowBytes = <usize>r.H << 2, reverse = r.reverse != 0, atUnit = <usize>unit << 2;
   const cuts = cutsOf(r.resets, r.T, B, reverse, t);
-  for (let b = first; b < end; b++, sums += TILE_ROW_BYTES) {
+  for (let b = first; b < end; b++, sums += STRIP_ROW) {
     const inState = <usize>b * rowBytes + atUnit, inGates = (<usize>t * B + b) * rowBytes * GATES + atUnit;
     const inStep = <usize>t * B * rowBytes + inState;
     const before = r.cell + <usize>(reverse ? t + 1 : t) * B * rowBytes + inState;
@@ -113,7 +108,7 @@ function activate(
 /** The hidden states of step t, for `columns` elements from p on: the sums, or what was there before for rows that have ended. */
 function handOn(r: ProjectedLstmForward, sums: usize, first: i32, end: i32, p: i32, columns: i32, t: i32): void {
   const B = r.B, P = r.P, reverse = r.reverse != 0;
-  for (let b = first; b < end; b++, sums += TILE_ROW_BYTES) {
+  for (let b = first; b < end; b++, sums += STRIP_ROW) {
     const before = r.hidden + ((<usize>(reverse ? t + 1 : t) * B + b) * P + p << 2);
     copyRow(columns, isActive(r.lengths, b, t) ? sums : before, r.hidden + ((<usize>(reverse ? t : t + 1) * B + b) * P + p << 2));
   }
@@ -125,8 +120,8 @@ function handOn(r: ProjectedLstmForward, sums: usize, first: i32, end: i32, p: i
 export function projectedLstmBackward(r: ProjectedLstmBackward, workspace: usize): void {
   const B = r.B, H = r.H, P = r.P;
   if (B == 0) return;
-  packStrips(workspace + WEIGHT, r.weightHh, 4, <usize>P << 2, H * GATES, 0, P, P);
-  packStrips(workspace + WEIGHT + stripsOf(P, H * GATES), r.weightHr, 4, <usize>H << 2, P, 0, H, H);
+  packStrips(workspace + WEIGHT, r.weightHh, 4, <usize>P << 2, P, H * GATES);
+  packStrips(workspace + WEIGHT + stripsOf(P, H * GATES), r.weightHr, 4, <usize>H << 2, H, P);
   parallel(ceilDiv(B, rowsOfTicket(B)), backwardRowsTicket, changetype<usize>(r), workspace, false);
 }
 
@@ -135,7 +130,7 @@ function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void 
   const r = changetype<ProjectedLstmBackward>(record), T = r.T, B = r.B, H = r.H, P = r.P, J = H * GATES;
   const first = ticket * rowsOfTicket(B), end = min(B, first + rowsOfTicket(B)), count = end - first;
   const projection = stripsOf(P, J);
-  const sums = rowsAt(workspace, projection + stripsOf(H, P), H, P, first), rows = sums + sumsOf(count) * GATES;
+  const sums = sumsAt(workspace, projection + stripsOf(H, P), first);
   for (let b = first; b < end; b++) {
     copyOrZero(P, r.dHLast ? r.dHLast + (<usize>b * P << 2) : 0, r.dH0 + (<usize>b * P << 2));
     copyOrZero(H, r.dCLast ? r.dCLast + (<usize>b * H << 2) : 0, r.dC0 + (<usize>b * H << 2));
@@ -143,21 +138,19 @@ function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void 
   for (let step = 0; step < T; step++) {
     const t = r.reverse ? step : T - 1 - step;
     hiddenGradients(r, first, end, t);
-    const dHidden = r.dHiddenTotal + (<usize>t * B * P << 2);
-    if (P > 0) packRows(rows, dHidden, first, end, P);
-    for (let unit = 0; unit < H; unit += TILE_COLUMNS) {
-      const weight = workspace + WEIGHT + projection + (<usize>unit * P << 2);
-      if (P > 0) multiplyStrips(P, rows, dHidden + (<usize>(end - 1) * P << 2), count, weight, 1, 0, sums);
+    const dHidden = r.dHiddenTotal + ((<usize>t * B + first) * P << 2);
+    for (let unit = 0; unit < H; unit += STRIP) {
+      const units = min(STRIP, H - unit), weight = workspace + WEIGHT + projection + stripsOf(unit, P);
+      if (P > 0) multiplyStrips(P, dHidden, <usize>P << 2, count, units, weight, 1, 0, sums);
       else fillRow(<i32>(sumsOf(count) >> 2), 0, sums);
-      cellGradients(r, sums, first, end, unit, min(TILE_COLUMNS, H - unit), t);
+      cellGradients(r, sums, first, end, unit, units, t);
     }
-    const lastRow = r.dGates + ((<usize>t * B + end - 1) * J << 2), cuts = cutsOf(r.resets, T, B, r.reverse != 0, t);
+    const dGates = r.dGates + (<usize>t * B * J << 2), cuts = cutsOf(r.resets, T, B, r.reverse != 0, t);
     if (H == 0) {
       for (let b = first; b < end; b++) if (isActive(r.lengths, b, t)) fillRow(P, 0, r.dH0 + (<usize>b * P << 2));
       continue;
     }
-    packRows(rows, r.dGates + (<usize>t * B * J << 2), first, end, J);
-    carryBack(J, rows, lastRow, first, end, workspace + WEIGHT, 0, P, r.dH0, P, false, r.lengths, cuts, t);
+    carryBack(J, dGates, first, end, workspace + WEIGHT, 0, P, r.dH0, P, false, r.lengths, cuts, t);
   }
 }
 
@@ -183,7 +176,7 @@ function hiddenGradients(r: ProjectedLstmBackward, first: i32, end: i32, t: i32)
 function cellGradients(r: ProjectedLstmBackward, sums: usize, first: i32, end: i32, unit: i32, units: i32, t: i32): void {
   const B = r.B, gateBytes = <usize>r.H << 2, atUnit = <usize>unit << 2, reverse = r.reverse != 0;
   const cuts = cutsOf(r.resets, r.T, B, reverse, t), dCellTotal = r.dCellTotal, dGateValues = r.dGateValues;
-  for (let b = first; b < end; b++, sums += TILE_ROW_BYTES) {
+  for (let b = first; b < end; b++, sums += STRIP_ROW) {
     const inState = <usize>b * gateBytes + atUnit, inStep = <usize>t * B * gateBytes + inState;
     const inGates = (<usize>t * B + b) * gateBytes * GATES + atUnit;
     if (!isActive(r.lengths, b, t)) {

@@ -3,18 +3,16 @@ import { RnnBackward, RnnForward } from '../generated/instructions';
 import { fma, loadLanes, splat, storeLanes } from '../simd/lanes';
 import * as math from '../simd/math';
 import { copyOrZero, copyRow, fillRow } from '../simd/rows';
-import { TILE_COLUMNS, TILE_ROW_BYTES } from '../simd/tile';
+import { STRIP, STRIP_ROW } from '../simd/tile';
 import { parallel } from '../team';
 import { ceilDiv } from '../tickets';
 import {
-  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packedUnits, packRows, packStrips, rowsOfTicket, shareSteps, stripsBytes,
-  sumsOf, TICKET_UNITS, WEIGHT,
+  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packedUnits, packUnits, rowsOfTicket, shareSteps, stripsOf, sumsOf,
+  TICKET_UNITS, WEIGHT,
 } from './recurrence';
 
-/** Behind the weight, for every row of the batch: its packed values and the sums of a strip. */
-@inline function rowsAt(workspace: usize, H: i32, first: i32): usize {
-  return workspace + WEIGHT + stripsBytes(ceilDiv(H, TILE_COLUMNS), H) + <usize>first * ((<usize>H << 2) + TILE_ROW_BYTES);
-}
+/** Behind the weight: the sums of a strip, for the rows from `first` on. */
+@inline function sumsAt(workspace: usize, H: i32, first: i32): usize { return workspace + WEIGHT + stripsOf(H, H) + sumsOf(first); }
 
 // Forward
 
@@ -24,13 +22,13 @@ export function rnnForward(r: RnnForward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(1, H)), packForwardTicket, record, workspace);
-  shareSteps(record, workspace, B, H, <i64>B * H * H, forwardRowsTicket, r.T, initialStates, prepareForward, forwardUnitsTicket);
+  shareSteps(record, workspace, B, H, <i64>B * H * H, forwardRowsTicket, r.T, initialStates, forwardUnitsTicket);
 }
 
-/** weightHh [H, H] → for every eight units a strip [H][8]. */
+/** weightHh [H, H] → for every twelve units a strip [H][12]. */
 function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<RnnForward>(record), H = r.H, units = packedUnits(1, H);
-  packStrips(workspace + WEIGHT, r.weightHh, <usize>H << 2, 4, H, ticket * units, min(H, (ticket + 1) * units), H);
+  packUnits(workspace + WEIGHT, r.weightHh, <usize>H << 2, 4, H, ticket * units, units, H);
 }
 
 function initialStates(record: usize, first: usize, end: i32): void {
@@ -51,37 +49,26 @@ function initialStates(record: usize, first: usize, end: i32): void {
 function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<RnnForward>(record), T = r.T, H = r.H;
   const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  const sums = rowsAt(workspace, H, first), rows = sums + sumsOf(end - first);
   initialStates(record, first, end);
   for (let step = 0; step < T; step++) {
-    const t = timeOf(r, step);
-    if (end - first > 1) packRows(rows, stateBefore(r, t), first, end, H);
-    stepForward(r, workspace + WEIGHT, rows, sums, first, end, 0, H, t);
+    stepForward(r, workspace + WEIGHT, sumsAt(workspace, H, first), first, end, 0, H, timeOf(r, step));
   }
-}
-
-function prepareForward(record: usize, workspace: usize, step: i32): void {
-  const r = changetype<RnnForward>(record);
-  if (r.B > 1) packRows(rowsAt(workspace, r.H, 0), stateBefore(r, timeOf(r, step)), 0, r.B, r.H);
 }
 
 /** One step of all rows for some units. */
 function forwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<RnnForward>(record), B = r.B, H = r.H;
-  const unit = ticket * TICKET_UNITS, rows = rowsAt(workspace, H, 0);
-  const sums = rows + <usize>ceilDiv(B, 4) * (<usize>H << 4) + sumsOf(B) * ticket;
-  stepForward(r, workspace + WEIGHT, rows, sums, 0, B, unit, min(H, unit + TICKET_UNITS), timeOf(r, load<i32>(workspace)));
+  const unit = ticket * TICKET_UNITS, sums = sumsAt(workspace, H, B * ticket);
+  stepForward(r, workspace + WEIGHT, sums, 0, B, unit, min(H, unit + TICKET_UNITS), timeOf(r, load<i32>(workspace)));
 }
 
-/** Step t of the rows `first` … `end` − 1, packed at `rows`, for units `unit` … `lastUnit` − 1, a strip at a time. */
-function stepForward(
-  r: RnnForward, weight: usize, rows: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
-): void {
-  const H = r.H, lastRow = stateBefore(r, t) + (<usize>(end - 1) * H << 2);
-  weight += <usize>unit * H << 2;
-  for (; unit < lastUnit; unit += TILE_COLUMNS, weight += stripsBytes(1, H)) {
-    multiplyStrips(H, rows, lastRow, end - first, weight, 1, 0, sums);
-    activate(r, sums, first, end, unit, min(TILE_COLUMNS, lastUnit - unit), t);
+/** Step t of the rows `first` … `end` − 1 for units `unit` … `lastUnit` − 1, a strip at a time. */
+function stepForward(r: RnnForward, weight: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  const H = r.H, rowBytes = <usize>H << 2, rows = stateBefore(r, t) + <usize>first * rowBytes;
+  for (; unit < lastUnit; unit += STRIP) {
+    const units = min(STRIP, lastUnit - unit);
+    multiplyStrips(H, rows, rowBytes, end - first, units, weight + stripsOf(unit, H), 1, 0, sums);
+    activate(r, sums, first, end, unit, units, t);
   }
 }
 
@@ -91,7 +78,7 @@ function activate(r: RnnForward, sums: usize, first: i32, end: i32, unit: i32, u
   const cuts = cutsOf(r.resets, r.T, B, reverse, t), inState = <usize>first * rowBytes + (<usize>unit << 2);
   let x = r.xGates + <usize>t * B * rowBytes + inState, before = stateBefore(r, t) + inState;
   let h = r.hidden + <usize>(reverse ? t : t + 1) * B * rowBytes + inState;
-  for (let b = first; b < end; b++, sums += TILE_ROW_BYTES, x += rowBytes, before += rowBytes, h += rowBytes) {
+  for (let b = first; b < end; b++, sums += STRIP_ROW, x += rowBytes, before += rowBytes, h += rowBytes) {
     if (!isActive(lengths, b, t)) {
       copyRow(units, before, h);
       continue;
@@ -119,13 +106,13 @@ export function rnnBackward(r: RnnBackward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(1, H)), packBackwardTicket, record, workspace);
-  shareSteps(record, workspace, B, H, <i64>B * H * H, backwardRowsTicket, r.T + 1, finalGradients, prepareBackward, backwardUnitsTicket);
+  shareSteps(record, workspace, B, H, <i64>B * H * H, backwardRowsTicket, r.T + 1, finalGradients, backwardUnitsTicket);
 }
 
-/** weightHh [H, H] → for every eight hidden states a strip [H][8]. */
+/** weightHh [H, H] → for every twelve hidden states a strip [H][12]. */
 function packBackwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<RnnBackward>(record), H = r.H, units = packedUnits(1, H);
-  packStrips(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H, ticket * units, min(H, (ticket + 1) * units), H);
+  packUnits(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H, ticket * units, units, H);
 }
 
 function finalGradients(record: usize, first: usize, end: i32): void {
@@ -144,36 +131,26 @@ function finalGradients(record: usize, first: usize, end: i32): void {
 function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<RnnBackward>(record), T = r.T, H = r.H;
   const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  const rows = rowsAt(workspace, H, first);
   finalGradients(record, first, end);
   for (let step = 0; step < T; step++) {
     const t = backwardTimeOf(r, step);
     gradients(r, first, end, 0, H, t);
-    if (end - first > 1) packRows(rows, dGatesOf(r, t), first, end, H);
-    recurrent(r, workspace + WEIGHT, rows, first, end, 0, H, t);
+    recurrent(r, workspace + WEIGHT, first, end, 0, H, t);
   }
-}
-
-function prepareBackward(record: usize, workspace: usize, step: i32): void {
-  const r = changetype<RnnBackward>(record);
-  if (step > 0 && r.B > 1) packRows(rowsAt(workspace, r.H, 0), dGatesOf(r, backwardTimeOf(r, step - 1)), 0, r.B, r.H);
 }
 
 /** One step of all rows for some units: what reaches them from the step before this, then their gradients. */
 function backwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<RnnBackward>(record), B = r.B, H = r.H, step = load<i32>(workspace);
   const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
-  if (step > 0) recurrent(r, workspace + WEIGHT, rowsAt(workspace, H, 0), 0, B, unit, end, backwardTimeOf(r, step - 1));
+  if (step > 0) recurrent(r, workspace + WEIGHT, 0, B, unit, end, backwardTimeOf(r, step - 1));
   if (step < r.T) gradients(r, 0, B, unit, end, backwardTimeOf(r, step));
 }
 
 /** dGates·weightHh of step t for units `unit` … `lastUnit` − 1 of the rows that took the step, into dH0. */
-function recurrent(
-  r: RnnBackward, weight: usize, rows: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32,
-): void {
-  const H = r.H, lastRow = dGatesOf(r, t) + (<usize>(end - 1) * H << 2);
-  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
-  carryBack(H, rows, lastRow, first, end, weight, unit, lastUnit, r.dH0, H, false, r.lengths, cuts, t);
+function recurrent(r: RnnBackward, weight: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+  const H = r.H, cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
+  carryBack(H, dGatesOf(r, t), first, end, weight, unit, lastUnit, r.dH0, H, false, r.lengths, cuts, t);
 }
 
 /** dGates and the inspected values of step t. */

@@ -3,6 +3,7 @@
  * of the sum, so that the tile reads memory in order whatever the strides were.
  */
 import { splat } from './lanes';
+import { STRIP, STRIP_ROW } from './tile';
 
 /**
  * Group k of the strip, at `to + k·toStep` bytes, = the elements of lanes 0 … 3 at depth k. Lanes from `lanes` on become 0: what
@@ -57,15 +58,11 @@ function packAny(
   v128.store(to + toStep * 3, v128.shuffle<f64>(high01, high23, 1, 3));
 }
 
-/** Columns of a strip: three vectors. */
-const STRIP: i32 = 12;
-const STRIP_ROW: usize = 48;
 /** Steps that are packed for all strips before the next ones, so that those share cache lines. */
 const STEPS: i32 = 8;
 
 /**
- * `columns` columns as strips [depth][12], element (k, j) from `from` + k·depthStride + j·laneStride. The vectors of a last strip that no
- * column touches are left as they are.
+ * `columns` columns as strips [depth][12], element (k, j) from `from` + k·depthStride + j·laneStride; columns that are not there are 0.
  */
 export function packStrips(to: usize, from: usize, laneStride: usize, depthStride: usize, columns: i32, depth: i32): void {
   const strip = <usize>depth * STRIP_ROW;
@@ -78,8 +75,8 @@ export function packStrips(to: usize, from: usize, laneStride: usize, depthStrid
     }
     for (; left > 0; left -= STRIP, group += strip, lanes += laneStride * STRIP) {
       packLanes(group, STRIP_ROW, lanes, laneStride, depthStride, left, count);
-      if (left > 4) packLanes(group + 16, STRIP_ROW, lanes + laneStride * 4, laneStride, depthStride, left - 4, count);
-      if (left > 8) packLanes(group + 32, STRIP_ROW, lanes + laneStride * 8, laneStride, depthStride, left - 8, count);
+      packLanes(group + 16, STRIP_ROW, lanes + laneStride * 4, laneStride, depthStride, left - 4, count);
+      packLanes(group + 32, STRIP_ROW, lanes + laneStride * 8, laneStride, depthStride, left - 8, count);
     }
   }
 }
