@@ -4,7 +4,6 @@ import { replaceFile, type Sink } from '../formats/atomic.js';
 import { writeNpy } from '../formats/npy.js';
 import { BertModel, type TextPooling } from '../models/bert-model.js';
 import { OptionError } from '../program/options.js';
-import { WordPieceTokenizer } from '../text/tokenizer.js';
 import { type BackendFlags, backendFrom, required, several, withBackend } from './command.js';
 import { inputsToPredict, withTable, withTexts } from './data.js';
 import type { TableFlags } from './tasks/task.js';
@@ -38,8 +37,7 @@ async function embed({ model: given, out, pooling, batch, ...flags }: Flags): Pr
   const folder = required(given, '--model <folder>');
   const format = out === undefined ? undefined : formatOf(out);
   const inputs = await inputsToPredict(flags);
-  const tokenizer = await WordPieceTokenizer.load(folder);
-  const model = await BertModel.load(folder, { tokenizer, backend: await backendFrom(flags) });
+  const model = await BertModel.load(folder, { backend: await backendFrom(flags) });
   const vectors = await model.embed(inputs, { pooling, batch });
   const lines = vectors.map((vector, index) => lineOf(inputs[index] as object, vector));
   if (out === undefined) {

@@ -9,6 +9,7 @@ import { readJsonObject } from '../formats/json.js';
 import { join } from '../host/node.js';
 import { type BertConfig, type BertSizes, bertConfig, bertRules } from '../nn/bert-config.js';
 import { anything, checkOptions, OptionError, type Rule, wholeNumber, yesOrNo } from '../program/options.js';
+import { WordPieceTokenizer } from '../text/tokenizer.js';
 import type { Weights } from '../train/model.js';
 import { BertCheckpoint, type CheckpointReport } from './bert-checkpoint.js';
 import { bertFromJson, bertToJson, type Json } from './bert-json.js';
@@ -34,7 +35,9 @@ export type BertOptions = BertSizes & {
 };
 
 /** How a folder is loaded. */
-export interface BertLoadOptions extends Pick<BertOptions, 'tokenizer' | 'backend' | 'seed'> {
+export interface BertLoadOptions extends Pick<BertOptions, 'backend' | 'seed'> {
+  /** Default: the folder's, if it has one. */
+  readonly tokenizer?: Tokenizer | undefined;
   /** Whether a head that the folder lacks may be a fresh one, as before fine-tuning; `checkpoint.fresh` says so. Default: an error. */
   readonly freshHead?: boolean | undefined;
   /** Instead of the folder's. */
@@ -112,16 +115,17 @@ export interface Opened {
  */
 export async function withFolder<T>(
   folder: string,
-  { tokenizer, backend, seed: _, freshHead: __, ...rates }: BertLoadOptions,
+  { tokenizer: own, backend, seed: _, freshHead: __, ...rates }: BertLoadOptions,
   use: (opened: Opened) => Promise<T>,
 ): Promise<T> {
   const file = join(folder, 'config.json');
   const json = await readJsonObject(file);
   const config: BertConfig = { ...bertFromJson(json, file), ...given(rates) };
+  const files = own?.files ?? (await readTokenizerFiles(folder));
+  const tokenizer = own ?? (await tokenizerAmong(files, folder));
   checkTokenizer(tokenizer, config, (expected, received) => {
     throw new FormatError(folder, undefined, `a tokenizer of ${expected}`, `one of ${received}`);
   });
-  const files = tokenizer?.files ?? (await readTokenizerFiles(folder));
   const checkpoint = await BertCheckpoint.open(folder);
   try {
     return await use({
@@ -133,6 +137,10 @@ export async function withFolder<T>(
     await checkpoint.close();
   }
 }
+
+/** The tokenizer of a folder with these files; undefined if there is none. @throws FormatError, FileError */
+const tokenizerAmong = async (files: object, folder: string): Promise<Tokenizer | undefined> =>
+  'tokenizer.json' in files || 'vocab.txt' in files ? WordPieceTokenizer.load(folder) : undefined;
 
 const given = (options: object): object =>
   Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));

@@ -11,6 +11,8 @@ import { BertForMaskedLM } from '../../src/models/bert-masked-lm.js';
 import { BertModel } from '../../src/models/bert-model.js';
 import { BertForSequenceClassification } from '../../src/models/bert-sequence-classification.js';
 import { BertForTokenClassification } from '../../src/models/bert-token-classification.js';
+import { WordPieceTokenizer } from '../../src/text/tokenizer.js';
+import { SPECIAL_TOKENS } from '../../src/text/word-piece.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { float64 } from '../graph/evaluate.js';
 import { onEvery } from '../train/backends.js';
@@ -99,11 +101,16 @@ test('a checkpoint in several files is the same', async (t) => {
 test('what is saved holds the very numbers that were loaded, and all that config.json said', async (t) => {
   const path = await checkpointFolder(t);
   const config = JSON.parse(await readFile(join(path, 'config.json'), 'utf8'));
-  const tokenizer = { 'tokenizer.json': '{"model": "any"}', 'vocab.txt': '[PAD]\n', 'special_tokens_map.json': '{ }' };
+  const pieces = Array.from({ length: config.vocab_size - SPECIAL_TOKENS.length }, (_, index) => `piece${index}`);
+  const { files } = await WordPieceTokenizer.fromVocabulary([...SPECIAL_TOKENS, ...pieces]);
+  const json = `${files['tokenizer.json']}  \n`; // as nobody would write it
+  const tokenizer = { 'tokenizer.json': json, 'vocab.txt': files['vocab.txt']!, 'special_tokens_map.json': '{ }' };
   for (const [name, content] of Object.entries(tokenizer)) await writeFile(join(path, name), content);
   await writeFile(join(path, 'README.md'), 'not of the tokenizer');
   const saved = join(await folder(t), 'saved');
-  await (await BertForMaskedLM.load(path, { backend })).save(saved);
+  const model = await BertForMaskedLM.load(path, { backend });
+  t.is(model.tokenizer?.token(5), 'piece0');
+  await model.save(saved);
   t.deepEqual((await readdir(saved)).sort(), ['config.json', 'model.safetensors', ...Object.keys(tokenizer)].sort());
   for (const [name, content] of Object.entries(tokenizer)) t.is(await readFile(join(saved, name), 'utf8'), content);
   const sorted = (tensors: Tensors) => [...tensors].sort(([a], [b]) => (a < b ? -1 : 1));

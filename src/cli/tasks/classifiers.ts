@@ -9,7 +9,6 @@ import type { Pooling } from '../../models/networks/classifier.js';
 import { SequenceClassifier } from '../../models/sequence-classifier.js';
 import type { PassOptions } from '../../models/task-model.js';
 import { OptionError } from '../../program/options.js';
-import { WordPieceTokenizer } from '../../text/tokenizer.js';
 import { measuredClasses } from '../classes.js';
 import { type BackendFlags, backendFrom } from '../command.js';
 import { type EncoderFlags, longestRow, ratesOf, readingOf, sizesOf, tuningOf } from '../encoder.js';
@@ -114,9 +113,15 @@ async function prepareBert(
     time: longestRow(lengths, reading),
     training: {
       createModel: async () => {
-        const settings = { maxLength, tokenizer, seed, backend: await backendFrom(flags) };
+        const settings = { maxLength, seed, backend: await backendFrom(flags) };
         if (from === undefined) {
-          return BertForSequenceClassification.create({ ...settings, labels, ...sizesOf(flags), maxPositions });
+          return BertForSequenceClassification.create({
+            ...settings,
+            tokenizer,
+            labels,
+            ...sizesOf(flags),
+            maxPositions,
+          });
         }
         const task = { labels: labels ?? ('regression' as const), freshHead: true };
         return BertForSequenceClassification.load(from, { ...settings, ...task, ...ratesOf(flags) });
@@ -130,7 +135,7 @@ async function prepareBert(
 export async function loadClassifier(folder: string, flags: BackendFlags): Promise<Classifier> {
   const backend = await backendFrom(flags);
   if ((await kindOf(folder)) === 'sequence_classifier') return SequenceClassifier.load(folder, { backend });
-  return BertForSequenceClassification.load(folder, { tokenizer: await WordPieceTokenizer.load(folder), backend });
+  return BertForSequenceClassification.load(folder, { backend });
 }
 
 /** The model if it is of regression. */

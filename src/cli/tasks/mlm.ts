@@ -107,7 +107,7 @@ async function train(flags: Flags, command: Command): Promise<void> {
     createModel: async () => {
       const backend = await backendFrom(flags);
       if (from !== undefined) {
-        return BertForMaskedLM.load(from, { tokenizer, freshHead: true, seed, backend, ...ratesOf(flags) });
+        return BertForMaskedLM.load(from, { freshHead: true, seed, backend, ...ratesOf(flags) });
       }
       return BertForMaskedLM.create({ ...sizesOf(flags), tokenizer, maxPositions, seed, backend });
     },

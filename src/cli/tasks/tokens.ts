@@ -1,7 +1,6 @@
 /** `seqgrad train tokens`: a BERT that labels the words of texts. */
 import type { Command } from 'commander';
 import { BertForTokenClassification } from '../../models/bert-token-classification.js';
-import { WordPieceTokenizer } from '../../text/tokenizer.js';
 import { measuredClasses } from '../classes.js';
 import { backendFrom, numberOption, required } from '../command.js';
 import { textsToPredict } from '../data.js';
@@ -53,11 +52,16 @@ async function train(flags: Flags, command: Command): Promise<void> {
         (cut === 0 ? '' : `\n${cut} sequences of more than ${maxLength} pieces are cut there (--max-length)`),
     },
     createModel: async () => {
-      const settings = { labels, maxLength, tokenizer, seed, backend: await backendFrom(flags) };
+      const settings = { labels, maxLength, seed, backend: await backendFrom(flags) };
       if (from !== undefined) {
         return BertForTokenClassification.load(from, { ...settings, freshHead: true, ...ratesOf(flags) });
       }
-      return BertForTokenClassification.create({ ...settings, ...sizesOf(flags), maxPositions: reading.maxPositions });
+      return BertForTokenClassification.create({
+        ...settings,
+        tokenizer,
+        ...sizesOf(flags),
+        maxPositions: reading.maxPositions,
+      });
     },
     batches: (model) => model.batches(parts.train, { batch, seed }),
     ...tuningOf(flags),
@@ -96,8 +100,7 @@ export const tokensTask: Task = {
 
   async evaluate(folder: string, flags: EvaluateFlags) {
     const examples = await readSequences(required(flags.data, '--data <path>'));
-    const tokenizer = await WordPieceTokenizer.load(folder);
-    const model = await BertForTokenClassification.load(folder, { tokenizer, backend: await backendFrom(flags) });
+    const model = await BertForTokenClassification.load(folder, { backend: await backendFrom(flags) });
     return measuredClasses(await model.evaluate(examples, { batch: flags.batch ?? 32 }), 'words');
   },
 
@@ -105,8 +108,7 @@ export const tokensTask: Task = {
   async *predict(folder: string, flags: PredictFlags): AsyncGenerator<Prediction, void, undefined> {
     const texts = await textsToPredict(flags);
     const words = texts.map((text) => text.split(/\s+/).filter((word) => word !== ''));
-    const tokenizer = await WordPieceTokenizer.load(folder);
-    const model = await BertForTokenClassification.load(folder, { tokenizer, backend: await backendFrom(flags) });
+    const model = await BertForTokenClassification.load(folder, { backend: await backendFrom(flags) });
     for (const [index, labels] of (await model.predict(words)).entries()) {
       yield labelledTokens(words[index] as string[], labels);
     }
