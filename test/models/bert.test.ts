@@ -12,7 +12,7 @@ import { planMemory } from '../../src/train/memory.js';
 import { Trainer } from '../../src/train/trainer.js';
 import { float64 } from '../graph/evaluate.js';
 import { randomFrom } from '../support/random.js';
-import { onEvery } from '../train/backends.js';
+import { onFast } from '../train/backends.js';
 import { folder } from './folder.js';
 
 const LETTERS = [...'abcdefgh'];
@@ -56,6 +56,7 @@ const sizes = (backend: Backend) => ({
   maxPositions: 16,
   dropout: 0.05,
   attentionDropout: 0.05,
+  initializerRange: 0.2,
 });
 const options = (backend: Backend) => ({ ...sizes(backend), tokenizer: letters });
 
@@ -85,10 +86,10 @@ function* first<T>(count: number, source: Iterable<T>): Generator<T, void, undef
   }
 }
 
-onEvery('masked tokens are learnt and filled in, and the model comes back from its folder', async (t, backend) => {
+onFast('masked tokens are learnt and filled in, and the model comes back from its folder', async (t, backend) => {
   const model = await BertForMaskedLM.create({ ...options(backend), seed: 3 });
   const trainer = new Trainer(model, { learningRate: 0.01 });
-  await trainer.fit(model.batches(masked()), { steps: 120 });
+  await trainer.fit(model.batches(masked()), { steps: 150 });
   const evaluation = await model.evaluate(first(2, masked(16, 'unseen')));
   t.true(evaluation.accuracy > 0.9, `${evaluation.accuracy}`);
   t.is(evaluation.labels, 32);
@@ -117,7 +118,7 @@ function examples(count: number, seed: string): (BertExample & { text: string; o
 const seen = examples(120, 'seen');
 const unseen = examples(60, 'unseen');
 
-onEvery('classes of texts are learnt, whatever stands beside a text in its batch', async (t, backend) => {
+onFast('classes of texts are learnt, whatever stands beside a text in its batch', async (t, backend) => {
   const model = await BertForSequenceClassification.create({ ...options(backend), labels: ['with', 'without'] });
   await new Trainer(model, { learningRate: 0.01 }).fit(model.batches(seen, { batch: 24 }), { steps: 100 });
   const evaluation = await model.evaluate(unseen);
@@ -131,7 +132,7 @@ onEvery('classes of texts are learnt, whatever stands beside a text in its batch
   }
 });
 
-onEvery('numbers of texts are learnt', async (t, backend) => {
+onFast('numbers of texts are learnt', async (t, backend) => {
   const model = await BertForSequenceClassification.create(options(backend));
   const numbered = (all: typeof seen): BertExample[] => all.map(({ text, ofB }) => ({ text, label: ofB }));
   await new Trainer(model, { learningRate: 0.01 }).fit(model.batches(numbered(seen), { batch: 24 }), { steps: 150 });
@@ -152,7 +153,7 @@ function tagged(count: number, seed: string) {
   });
 }
 
-onEvery('a label is learnt for each word, by its first token', async (t, backend) => {
+onFast('a label is learnt for each word, by its first token', async (t, backend) => {
   const model = await BertForTokenClassification.create({ ...options(backend), labels: ['short', 'long'] });
   await new Trainer(model, { learningRate: 0.01 }).fit(model.batches(tagged(60, 'seen'), { batch: 20 }), { steps: 60 });
   const data = tagged(30, 'unseen');
@@ -162,7 +163,7 @@ onEvery('a label is learnt for each word, by its first token', async (t, backend
     evaluation.count,
     data.reduce((sum, { tokens }) => sum + tokens.length, 0),
   );
-  t.deepEqual(await model.predict([['c', 'ab', ' '], [], ['def']]), [['short', 'long', 'long'], [], ['long']]);
+  t.deepEqual(await model.predict([['c', 'ab', ' '], [], ['def']]), [['short', 'long', undefined], [], ['long']]);
   const long = Array.from({ length: 8 }, () => 'def');
   const [found] = await model.predict([long]);
   t.is(found?.length, 8);
@@ -199,7 +200,7 @@ test('frozen layers stay as they are, all else learns', async (t) => {
   const model = await BertForSequenceClassification.create({ ...options(float64), labels: ['with', 'without'] });
   const before = await model.readParameters();
   const groups = [{ match: /^bert\.embeddings|layer\.0\.attention\.self\.key/, frozen: true }];
-  await new Trainer(model, { groups }).fit(model.batches(seen), { steps: 2 });
+  await new Trainer(model, { groups }).fit(model.batches(seen.slice(0, 8)), { steps: 2 });
   const after = await model.readParameters();
   for (const [index, [{ name }, values]] of before.entries()) {
     const isFrozen = groups.some(({ match }) => match.test(name));
@@ -210,7 +211,7 @@ test('frozen layers stay as they are, all else learns', async (t) => {
 test('the same seed gives the same training, another one another', async (t) => {
   const losses = async (seed: number): Promise<number[]> => {
     const model = await BertForMaskedLM.create({ ...options(float64), seed });
-    const steps = await new Trainer(model, { seed }).fit(model.batches(masked()), { steps: 3 });
+    const steps = await new Trainer(model, { seed }).fit(model.batches(masked(4)), { steps: 3 });
     return steps.map(({ loss }) => loss);
   };
   t.deepEqual(await losses(5), await losses(5));

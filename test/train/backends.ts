@@ -22,9 +22,21 @@ export const tried: readonly Tried[] = await Promise.all(
 
 export const backends: readonly Backend[] = tried.flatMap(({ backend }) => (backend === undefined ? [] : [backend]));
 
+type Run = (t: ExecutionContext, backend: Backend) => Promise<void>;
+
 /** A test for every backend that works here; the others are skipped, with the cause. */
-export function onEvery(title: string, run: (t: ExecutionContext, backend: Backend) => Promise<void>): void {
-  for (const { name, backend, cause } of tried) {
+export const onEvery = (title: string, run: Run): void => onEach(tried, title, run);
+
+/** The same without the reference: for what takes so many steps that nobody would wait for it. */
+export const onFast = (title: string, run: Run): void =>
+  onEach(
+    tried.filter(({ name }) => name !== 'reference'),
+    title,
+    run,
+  );
+
+function onEach(which: readonly Tried[], title: string, run: Run): void {
+  for (const { name, backend, cause } of which) {
     if (backend === undefined) test.skip(`${title} (${name}) (skipped: ${cause})`, () => {});
     else test(`${title} (${name})`, (t) => run(t, backend));
   }
