@@ -33,7 +33,7 @@ const TANH_SMALL: usize = memory.data<f32>([0.625]);
 
 /** What GELU's argument is kept within: beyond it the tail is as good as 0, and an infinite x meets no 0. */
 const GELU_MOST: usize = memory.data<f32>([-16]);
-const MINUS_HALF: usize = memory.data<f32>([-0.5]);
+const HALF: usize = memory.data<f32>([0.5]);
 /** ½ erfcx(a / √2) as a quotient of polynomials, highest power first, to 7e-9; all terms are positive. */
 const TAIL_OVER: usize = memory.data<f32>([
   0.004222133047076246, 0.04134172409591628, 0.18532924030355866, 0.4411086973674941, 0.5000000035398725,
@@ -114,7 +114,13 @@ export function exponentials(x: usize, most: usize, to: usize, step: usize, coun
 /** max(x, 0) − a · tail, a = |x|, tail = 1 − the share of x that passes: both forms of GELU. */
 @inline function geluOfTail(x: v128, a: v128, tail: v128): v128 { return fma(f32x4.neg(a), tail, byPositive(x, x, splat(0))); }
 
-@inline function halfSquareExp(a: v128): v128 { return expNonPositive(f32x4.mul(f32x4.mul(a, a), constant(MINUS_HALF))); }
+/** exp(−z) for z ≥ 0; 0 where that is below the smallest normal number. */
+@inline function expOfNegated(z: v128): v128 {
+  const e = expNonPositive(f32x4.neg(z));
+  return v128.andnot(e, f32x4.ge(z, f32x4.neg(constant(EXP_LEAST))));
+}
+
+@inline function halfSquareExp(a: v128): v128 { return expOfNegated(f32x4.mul(f32x4.mul(a, a), constant(HALF))); }
 
 /** The probability of a normal deviate above a, 0 ≤ a ≤ 16, from e = exp(−a²/2): that times a smooth function. */
 @inline function normalTail(a: v128, e: v128): v128 {
@@ -148,8 +154,7 @@ export function exponentials(x: usize, most: usize, to: usize, step: usize, coun
 
 /** exp(−z) for z = 2 · √(2/π) · (a + 0.044715 · a³), and from it σ(z); σ(−z) is their product. */
 @inline function twiceUExp(a: v128): v128 {
-  const z = f32x4.mul(a, fma(f32x4.mul(a, a), constant(TWICE_U), constant(TWICE_U, 1)));
-  return expNonPositive(f32x4.neg(z));
+  return expOfNegated(f32x4.mul(a, fma(f32x4.mul(a, a), constant(TWICE_U), constant(TWICE_U, 1))));
 }
 @inline function restOf(e: v128): v128 { return f32x4.div(constant(ONE), f32x4.add(constant(ONE), e)); }
 

@@ -128,8 +128,8 @@ const refusals: readonly Refusal[] = [
   },
   {
     title: 'another kind of model',
-    args: train('--model', 'transformer'),
-    message: /--model.*transformer.*rnn, lstm, gru/,
+    args: train('--model', 'hidden-markov'),
+    message: /--model.*hidden-markov.*rnn, lstm, gru, transformer/,
   },
   {
     title: 'a model that is not there (generate)',

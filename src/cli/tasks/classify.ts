@@ -60,7 +60,7 @@ const BERT_DEFAULTS = {
 };
 
 const BERT_HELP =
-  '--batch 32, --epochs 3, --schedule linear, --warmup 0.1; --hidden, --layers and --dropout as in the preset';
+  '--batch 32, --epochs 3, --schedule linear, --warmup 0.1;\n  --hidden, --layers and --dropout as in the preset';
 
 /** The flags with the defaults of the network that was asked for. @throws OptionError for options of the other one */
 function settled(flags: OurFlags | BertFlags, command: Command): OurFlags | BertFlags {
@@ -155,7 +155,7 @@ export const classifyTask: Task = {
       );
     withRecurrent(command, { hidden: 128, others: ['bert'] });
     withEncoder(command, 'With --model bert:', { shared: true });
-    command.addHelpText('after', `\nDefaults with --model bert: ${BERT_HELP}.`);
+    command.addHelpText('after', `\nDefaults with --model bert:\n  ${BERT_HELP}.`);
     withTraining(command, {
       lr: `2e-3; bert: ${RATES}`,
       batch: 64,

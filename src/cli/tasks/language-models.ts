@@ -36,7 +36,7 @@ const DECODER_DEFAULTS = {
   ...{ hidden: undefined, layers: undefined, dropout: undefined },
 };
 export const DECODER_HELP =
-  '--schedule linear, --warmup 0.1, --window 128; --hidden, --layers and --dropout as in the preset';
+  '--schedule linear, --warmup 0.1, --window 128;\n  --hidden, --layers and --dropout as in the preset';
 
 /** The flags with the defaults of the network that was asked for. @throws OptionError for options of the other one */
 export function settled<Flags extends OurFlags | DecoderFlags>(flags: Flags, command: Command): Flags {

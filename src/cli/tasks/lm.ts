@@ -158,7 +158,7 @@ export const languageModelTask: Task = {
       .option('--sample <n>', 'tokens of text to print at the end', wholeFrom0, 300);
     withRecurrent(command, { hidden: 128, others: ['transformer'] });
     withTransformer(command, 'With --model transformer:', { shared: true });
-    command.addHelpText('after', `\nDefaults with --model transformer: ${DECODER_HELP}.`);
+    command.addHelpText('after', `\nDefaults with --model transformer:\n  ${DECODER_HELP}.`);
     withTraining(command, {
       lr: '2e-3; transformer: 0.128 / C, where C is the model width',
       batch: 32,
