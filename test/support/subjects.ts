@@ -1,4 +1,7 @@
-/** The backends that the suites examine: every one that works here, on one thread and on several; those that do not, with their cause. */
+/**
+ * The backends that the suites examine: every one that works here, on one thread and on several; those that do not, with their cause.
+ * Where kernels in replay are asked for, it is those.
+ */
 import type { Backend, Numerics } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { referenceBackend } from '../../src/backends/reference.js';
@@ -6,7 +9,7 @@ import { wasmBackend } from '../../src/backends/wasm.js';
 import { nameOfBuild, probeWasm } from '../../src/backends/wasm-builds.js';
 import { Bench } from './bench.js';
 import type { Examined } from './examine.js';
-import { askedOfReplay, replayBackend } from './replay.js';
+import { type Asked, askedOfReplay, replayBackend } from './replay.js';
 
 export interface Subject extends Examined {
   /** Such as `native avx2 strict, 3 threads`. */
@@ -44,7 +47,13 @@ function subjectOf(backend: Backend, place = 'native'): Subject {
   };
 }
 
-async function findSubjects(): Promise<{ subjects: Subject[]; missing: MissingSubject[] }> {
+interface Found {
+  readonly subjects: readonly Subject[];
+  readonly missing: readonly MissingSubject[];
+}
+
+/** Every backend there is. */
+async function findAll(): Promise<Found> {
   const subjects = [subjectOf(referenceBackend())];
   const missing: MissingSubject[] = [];
   for (const { isa, usable, cause } of probeNative()) {
@@ -62,14 +71,22 @@ async function findSubjects(): Promise<{ subjects: Subject[]; missing: MissingSu
       subjects.push(subjectOf(await wasmBackend({ isa, numerics, threads })));
     }
   }
-  for (const { place, isa, command } of askedOfReplay()) {
+  return { subjects, missing };
+}
+
+/** Kernels in replay, and a witness of strict bits: that everything else here agrees with it is for other runs to show. */
+async function findReplay(asked: readonly Asked[]): Promise<Found> {
+  const witness = await wasmBackend({ isa: 'wasm-simd', numerics: 'strict', threads: 1 });
+  const subjects = [subjectOf(referenceBackend()), subjectOf(witness)];
+  for (const { place, isa, command } of asked) {
     for (const numerics of bothNumerics) {
       for (const threads of threadCounts) {
         subjects.push(subjectOf(replayBackend({ command, isa, numerics, threads }), place));
       }
     }
   }
-  return { subjects, missing };
+  return { subjects, missing: [] };
 }
 
-export const { subjects, missing } = await findSubjects();
+const asked = askedOfReplay();
+export const { subjects, missing } = asked.length === 0 ? await findAll() : await findReplay(asked);
