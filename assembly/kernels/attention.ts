@@ -12,7 +12,7 @@ import { packRowMajor, packStrips, transpose4 } from '../simd/pack';
 import { philox, uniform } from '../simd/philox';
 import { fillRow } from '../simd/rows';
 import { multiplyRoomyStrip, multiplyStrip, STRIP, STRIP_ROW, ZEROS } from '../simd/tile';
-import { inTurn, laneScratch, ownLane, parallel, Work } from '../team';
+import { inTurn, laneScratch, lanes, ownLane, parallel, Work } from '../team';
 import { ceilDiv } from '../tickets';
 
 /** Keys of a block, and backward queries too: where sums are cut. */
@@ -402,30 +402,52 @@ function inspect(head: Head, r: Attention): void {
 @inline function scaleAt(head: Head): usize { return DAt(head) + BLOCK_BYTES; }
 @inline function backwardBytes(HS: i32): usize { return <usize>64 * (7 * HS + 256) * 4; }
 
-/** qkv, dqkv [B, T, 3·NH·HS], y, dy [B, T, NH·HS], logSumExp [B, NH, T]. */
+/** Positions of a head that one ticket has the gradients of, where there are fewer heads than lanes. */
+const GROUP: i32 = 2 * BLOCK;
+
+/**
+ * qkv, dqkv [B, T, 3·NH·HS], y, dy [B, T, NH·HS], logSumExp [B, NH, T]. A head at a time; where there are more lanes than heads, dq by
+ * groups of queries, dk and dv by groups of keys, at the price of two products more for the five.
+ */
 export function attentionBackward(r: AttentionBackward, workspace: usize): void {
-  const T = r.T, heads = r.B * r.NH;
-  share(r, workspace, heads, 5 * <f64>T * T * r.HS * heads, backwardTicket);
+  const T = r.T, heads = r.B * r.NH, groups = ceilDiv(T, GROUP), multiplications = 5 * <f64>T * T * r.HS * heads;
+  if (7 * heads < 5 * lanes() && groups > 1) share(r, workspace, heads * groups * 2, multiplications, groupTicket);
+  else share(r, workspace, heads, multiplications, headTicket);
 }
 
-/** A head. */
-function backwardTicket(record: usize, workspace: usize, ticket: i32): void {
+function headTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<AttentionBackward>(record);
-  const head = headAt(r, ticket, ownMemory(workspace, backwardBytes(r.HS)));
-  const dk = r.dqkv + (head.k - r.qkv);
-  for (let key = 0; key < head.T; key++) clearKey(head, key, dk);
-  for (let query = 0; query < head.T; query += BLOCK) {
+  goBack(r, workspace, ticket, 0, r.T, 0, r.T, true, true);
+}
+
+function groupTicket(record: usize, workspace: usize, ticket: i32): void {
+  const r = changetype<AttentionBackward>(record), T = r.T, groups = ceilDiv(T, GROUP), number = (ticket >> 1) / groups;
+  const first = (ticket >> 1) % groups * GROUP, end = min(T, first + GROUP);
+  if (ticket & 1) goBack(r, workspace, number, 0, T, first, end, true, false);
+  else goBack(r, workspace, number, first, end, 0, T, false, true);
+}
+
+/** Some queries of a head meet some keys, for the gradients of those or these. */
+function goBack(
+  r: AttentionBackward, workspace: usize, number: i32, firstQuery: i32, endQuery: i32, firstKey: i32, endKey: i32, forKeys: bool,
+  forQueries: bool,
+): void {
+  const head = headAt(r, number, ownMemory(workspace, backwardBytes(r.HS)));
+  const dq = r.dqkv + (head.q - r.qkv), dk = dq + head.width;
+  if (forKeys) for (let key = firstKey; key < endKey; key++) clearKey(head, key, dk);
+  for (let query = firstQuery; query < endQuery; query += BLOCK) {
     head.query = query;
     head.queries = min(BLOCK, head.T - query);
     beginBackward(head, r);
-    for (let key = 0; key < head.T; key += BLOCK) {
-      if (meet(head, key)) attendBackward(head, dk);
+    for (let key = firstKey; key < endKey; key += BLOCK) {
+      if (meet(head, key)) attendBackward(head, dk, forKeys, forQueries);
     }
-    unpackAcross(head, dqAt(head), scaleAt(head), r.dqkv + (head.q - r.qkv) + <usize>query * head.step, head.step);
+    if (!forQueries) continue;
+    unpackAcross(head, dqAt(head), scaleAt(head), dq + <usize>query * head.step, head.step);
     if (r.dProbabilities || r.dScores) inspectBackward(head, r);
   }
   // What they had no part in may have been NaN.
-  for (let key = 0; key < head.T; key++) if (head.isMasked(key)) clearKey(head, key, dk);
+  if (forKeys) for (let key = firstKey; key < endKey; key++) if (head.isMasked(key)) clearKey(head, key, dk);
 }
 
 /** dk and dv of a key = 0 */
@@ -465,16 +487,16 @@ function product(n: i32, x: usize, y: usize): f32 {
   return sumOf16(sum0, sum4, sum8, sum12);
 }
 
-/** A block of queries meets a block of keys: adds to dq of these, dk and dv of those. */
-function attendBackward(head: Head, dk: usize): void {
-  const HS = head.HS, keys = head.keys, queries = head.queries;
-  packKeysAcross(head, head.k, keysAt(head));
+/** A block of queries meets a block of keys: adds to dq of these, to dk and dv of those. */
+function attendBackward(head: Head, dk: usize, forKeys: bool, forQueries: bool): void {
+  const HS = head.HS, keys = head.keys, queries = head.queries, ds = gradientsAt(head);
+  if (forQueries) packKeysAcross(head, head.k, keysAt(head));
   let dq = dqAt(head);
   for (let strip = 0; strip < head.strips; strip++, dq += tallStrip(HS)) {
     pairGradients(head, strip, false);
-    const columns = head.columns(strip), ds = gradientsAt(head);
-    multiplyRoomyStrip(HS, columns, keys, keysAt(head), BLOCK_BYTES, ds, dq, STRIP_ROW, dq, STRIP_ROW);
+    if (forQueries) multiplyRoomyStrip(HS, head.columns(strip), keys, keysAt(head), BLOCK_BYTES, ds, dq, STRIP_ROW, dq, STRIP_ROW);
   }
+  if (!forKeys) return;
   const rows = dk + <usize>head.key * head.step, kept = keptAt(head), dScores = dScoresAt(head);
   for (let i = 0; i < HS; i += STRIP) {
     const columns = min(STRIP, HS - i), strip = <usize>(i / STRIP) * queries * STRIP_ROW;

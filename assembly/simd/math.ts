@@ -31,7 +31,7 @@ const TANH: usize = memory.data<f32>([
 ]);
 const TANH_SMALL: usize = memory.data<f32>([0.625]);
 
-/** What GELU's argument is kept within: beyond it the tail is as good as 0, and an infinite x meets no 0. */
+/** What GELU's argument is kept within: beyond it the tail is 0, and no infinite x meets it. */
 const GELU_MOST: usize = memory.data<f32>([-16]);
 const HALF: usize = memory.data<f32>([0.5]);
 /** ½ erfcx(a / √2) as a quotient of polynomials, highest power first, to 7e-9; all terms are positive. */
