@@ -1,11 +1,15 @@
 /** The same training, bit for bit: in strict numerics everywhere, in fast numerics on any number of threads of an ISA. */
-import { createHash } from 'node:crypto';
+import { createHash, type Hash } from 'node:crypto';
 import test from 'ava';
 import type { Backend, Numerics } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { wasmBackend } from '../../src/backends/wasm.js';
 import { nameOfBuild, probeWasm } from '../../src/backends/wasm-builds.js';
-import { Trainer } from '../../src/train/trainer.js';
+import { encoderBatch, type MaskedBatch } from '../../src/data/encoder-batch.js';
+import { BertForMaskedLM } from '../../src/models/bert-masked-lm.js';
+import type { Model } from '../../src/train/model.js';
+import { Trainer, type TrainingStep } from '../../src/train/trainer.js';
+import { randomFrom } from '../support/random.js';
 import { askedOfReplay, replayBackend } from '../support/replay.js';
 import { backends } from './backends.js';
 import { bitsOf, smallModel, text } from './text.js';
@@ -44,16 +48,45 @@ const wasm: readonly Kernels[] = (await probeWasm()).map(({ isa, shared, cause }
 /** Where kernels in replay are asked for, those, and WASM: what else agrees with that is for other runs to show. */
 const kernels = asked.length === 0 ? [...native, ...wasm] : [...inReplay, ...wasm];
 
-/** What is left of a training with dropout, two layers and momentum: every loss and every parameter, start and end. */
-async function hashOf(backend: Backend, seed = 1): Promise<string> {
-  const hash = createHash('sha256');
-  const model = await smallModel(backend, { dropout: 0.25, layers: 2, hiddenSize: 45, embeddingSize: 20 });
+const BERT_STEPS = 10;
+
+/** Rows of unequal length, longer than a block of keys, with some tokens to be guessed. */
+function* maskedBatches(): Generator<MaskedBatch, void, undefined> {
+  const random = randomFrom('strict');
+  const [rows, V] = [3, 31];
+  for (;;) {
+    const sequences = Array.from({ length: rows }, (_, row) => ({
+      tokens: Array.from({ length: 70 - 17 * row }, () => random.integer(1, V - 1)),
+    }));
+    const batch = encoderBatch(sequences, { rows, pad: 0, longest: 71 });
+    const positions = Int32Array.from({ length: 20 }, () => random.integer(0, rows * batch.time - 1));
+    yield { ...batch, positions, labels: positions.map((at) => (at % 7 === 0 ? -100 : at % V)) };
+  }
+}
+
+/** What is left of a training with dropout: every loss and every parameter, start and end. */
+async function add(hash: Hash, model: Model, train: () => Promise<readonly TrainingStep[]>): Promise<void> {
   hash.update(await bitsOf(model));
-  const trainer = new Trainer(model, { learningRate: 0.02, clipNorm: 0.5, seed });
-  const steps = await trainer.fit(model.batches(text, { batch: 5, window: 23 }), { steps: STEPS });
+  const steps = await train();
   hash.update(JSON.stringify(steps.map(({ loss, gradientNorm }) => [loss, gradientNorm])));
   hash.update(await bitsOf(model));
   await model.engine.close();
+}
+
+/** Of an LSTM of two layers, and of a BERT of heads of 9. */
+async function hashOf(backend: Backend, seed = 1): Promise<string> {
+  const hash = createHash('sha256');
+  const model = await smallModel(backend, { dropout: 0.25, layers: 2, hiddenSize: 45, embeddingSize: 20 });
+  await add(hash, model, () =>
+    new Trainer(model, { learningRate: 0.02, clipNorm: 0.5, seed }).fit(model.batches(text, { batch: 5, window: 23 }), {
+      steps: STEPS,
+    }),
+  );
+  const sizes = { vocabularySize: 31, hiddenSize: 27, heads: 3, layers: 2, feedForwardSize: 50, maxPositions: 71 };
+  const bert = await BertForMaskedLM.create({ ...sizes, dropout: 0.2, attentionDropout: 0.3, seed: 5, backend });
+  await add(hash, bert, () =>
+    new Trainer(bert, { learningRate: 0.02, seed }).fit(bert.batches(maskedBatches()), { steps: BERT_STEPS }),
+  );
   return hash.digest('hex');
 }
 

@@ -2,6 +2,7 @@
 import type { Backend } from '../../src/backends/executor.js';
 import { CharacterVocabulary } from '../../src/data/vocabulary.js';
 import { LanguageModel, type LanguageModelOptions } from '../../src/models/language-model.js';
+import type { Model } from '../../src/train/model.js';
 import { randomFrom } from '../support/random.js';
 
 const words = ['the', 'cell', 'forgets', 'what', 'a', 'gate', 'lets', 'through', 'and', 'keeps', 'its', 'state'];
@@ -22,7 +23,7 @@ export const smallModel = (backend: Backend, options: Partial<LanguageModelOptio
   LanguageModel.create({ vocabulary, hiddenSize: 12, embeddingSize: 7, seed: 5, ...options, backend });
 
 /** Bits of all parameters, as one string to compare. */
-export async function bitsOf(model: LanguageModel): Promise<string> {
+export async function bitsOf(model: Model): Promise<string> {
   const parameters = await model.readParameters();
   return parameters.map(([{ name }, values]) => `${name} ${Buffer.from(values.buffer).toString('base64')}`).join('\n');
 }
