@@ -11,13 +11,13 @@ import { plan } from '../graph/plan.js';
 import type { Tensor } from '../graph/tensor.js';
 import { Bert, ClassifierHead, LanguageModelHead } from '../nn/bert.js';
 import type { BertConfig } from '../nn/bert-config.js';
-import { Parameters } from '../nn/parameters.js';
-import { full, reshape, slice } from '../ops/copy.js';
+import { Parameters, partsOf } from '../nn/parameters.js';
+import { full, reshape } from '../ops/copy.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
 import { divideBy, mul, subtract } from '../ops/elementwise.js';
 import { embedding } from '../ops/embedding.js';
 import { sum } from '../ops/reduce.js';
-import { sizeOf, type Variable } from '../program/variable.js';
+import { sizeOf } from '../program/variable.js';
 import type { ArrayShapes, NamedArray, NamedArrays } from './named-arrays.js';
 
 export const architectures = [
@@ -187,23 +187,6 @@ function trace(inputs: Inputs, model: InspectedBert, modules: Modules, { batch: 
   return { outputs, from };
 }
 
-/** The gradient of each named parameter, from those of the variables that graphs see. */
-function parameterGradients(
-  blocks: readonly (readonly [Variable, Tensor])[],
-  gradients: ReadonlyMap<Tensor, Tensor>,
-): [variable: Variable, gradient: Tensor | undefined][] {
-  return blocks.flatMap(([block, tensor]): [Variable, Tensor | undefined][] => {
-    const gradient = gradients.get(tensor);
-    if (block.parts.length === 0) return [[block, gradient]];
-    let end = 0;
-    return block.parts.map((part) => {
-      const rows = part.shape[0] as number;
-      end += rows;
-      return [part, gradient && slice(gradient, 0, end - rows, end)];
-    });
-  });
-}
-
 /**
  * Outputs and gradients of a BERT: `output.*`, `grad.*`, and with `inspect` `inspect.*.probs` and `inspect.grad.*`.
  * @param tensors as {@link bertShapes} says; a missing upstream gradient is zero. Labels that do not count are −100
@@ -232,8 +215,11 @@ export async function bertGradients(
     if (tensor !== undefined) graph.output(name, tensor);
   };
   for (const [name, [tensor, shape]] of outputs) result(name, tensor, shape);
-  for (const [{ name, shape }, gradient] of parameterGradients(blocks, gradients))
-    result(`grad.${name}`, gradient, shape);
+  for (const [block, tensor] of blocks) {
+    const gradient = gradients.get(tensor);
+    for (const { variable, select } of partsOf(block))
+      result(`grad.${variable.name}`, gradient && select(gradient), variable.shape);
+  }
   for (const [name, { of, select }] of probes) {
     const value = select(of);
     const gradient = gradients.get(of);

@@ -3,6 +3,7 @@ import type { Result, Values } from '../backends/executor.js';
 import { swapFirstAxes } from '../data/swap-axes.js';
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph, Probe } from '../graph/graph.js';
+import { partsOf } from '../nn/parameters.js';
 import { full } from '../ops/copy.js';
 import { OptionError, suggestion } from '../program/options.js';
 import type { Arena } from '../program/variable.js';
@@ -62,7 +63,10 @@ function trace(graph: Graph, model: Model, batch: Batch, state: Arena, names: re
     if (value !== undefined) graph.assign(variable, value);
   }
   graph.probe('loss', loss);
-  for (const variable of model.network.parameters.arena.variables) graph.probe(variable.name, graph.read(variable));
+  for (const block of model.network.parameters.arena.blocks) {
+    const whole = graph.read(block);
+    for (const { variable, select } of partsOf(block)) graph.probe(variable.name, whole, select);
+  }
 
   const asked = names.map((name) => [name, probeOf(graph, name)] as const);
   const targets = asked.filter(([name]) => name.startsWith(GRADIENT)).map(([, { of }]) => of);

@@ -1,7 +1,7 @@
 /** The parameters of a model: their names, shapes and initial distributions, side by side in one arena. */
 import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
-import { concat, full, reshape } from '../ops/copy.js';
+import { concat, full, reshape, slice } from '../ops/copy.js';
 import { add } from '../ops/elementwise.js';
 import { normal, uniform } from '../ops/random.js';
 import { Arena, type Variable } from '../program/variable.js';
@@ -45,6 +45,24 @@ export function initialValue(
   const parts = [full(graph, [plus.from], 0), full(graph, [plus.to - plus.from], plus.value)];
   const rest = full(graph, [drawn.elements - plus.to], 0);
   return add(drawn, reshape(concat([...parts, rest], 0), shape));
+}
+
+/** A named parameter, and how to get its values from those of the variable that graphs see. */
+export interface Part {
+  readonly variable: Variable;
+  readonly select: (whole: Tensor) => Tensor;
+}
+
+/** The parameters that a variable consists of: itself, or those that were joined. */
+export function partsOf(block: Variable): Part[] {
+  if (block.parts.length === 0) return [{ variable: block, select: (whole) => whole }];
+  let end = 0;
+  return block.parts.map((variable) => {
+    const start = end;
+    end += variable.shape[0] as number;
+    const to = end;
+    return { variable, select: (whole) => slice(whole, 0, start, to) };
+  });
 }
 
 export class Parameters {

@@ -5,7 +5,8 @@
 import { differentiate } from '../graph/differentiate.js';
 import type { Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
-import { concat, full, slice } from '../ops/copy.js';
+import { type Part, partsOf } from '../nn/parameters.js';
+import { concat, full } from '../ops/copy.js';
 import { type Clip, clipByNorm, clipByValue } from '../ops/optimizer.js';
 import { squaredNorm } from '../ops/reduce.js';
 import type { SegmentTable } from '../optim/groups.js';
@@ -23,8 +24,6 @@ export interface CarriedState {
 
 /** Where a micro-batch stands in its step. */
 export type Turn = 'first' | 'later';
-
-const partsOf = (block: Variable): readonly Variable[] => (block.parts.length === 0 ? [block] : block.parts);
 
 export class StepPrograms {
   readonly gradients: Arena;
@@ -92,7 +91,7 @@ export class StepPrograms {
   #assignGradients(graph: Graph, objective: readonly Tensor[], turn: Turn): void {
     const targets = new Map<Tensor, Variable>();
     for (const [index, block] of this.#model.network.parameters.arena.blocks.entries()) {
-      const isTrained = partsOf(block).some(({ name }) => !this.#table.frozen.has(name));
+      const isTrained = partsOf(block).some(({ variable }) => !this.#table.frozen.has(variable.name));
       if (isTrained) targets.set(graph.read(block), this.gradients.blocks[index] as Variable);
     }
     const onto =
@@ -107,14 +106,13 @@ export class StepPrograms {
   }
 
   /** A gradient that is 0 in those parts of a variable that are frozen. */
-  #withoutFrozen(gradient: Tensor, { parts }: Variable): Tensor {
-    if (!parts.some(({ name }) => this.#table.frozen.has(name))) return gradient;
-    let start = 0;
-    const kept = parts.map(({ name, shape }) => {
-      const rows = shape[0] as number;
-      start += rows;
-      return this.#table.frozen.has(name) ? full(gradient.graph, shape, 0) : slice(gradient, 0, start - rows, start);
-    });
+  #withoutFrozen(gradient: Tensor, block: Variable): Tensor {
+    const parts = partsOf(block);
+    const isFrozen = ({ variable }: Part): boolean => this.#table.frozen.has(variable.name);
+    if (!parts.some(isFrozen)) return gradient;
+    const kept = parts.map((part) =>
+      isFrozen(part) ? full(gradient.graph, part.variable.shape, 0) : part.select(gradient),
+    );
     return concat(kept, 0);
   }
 

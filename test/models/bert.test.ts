@@ -3,13 +3,14 @@ import type { Backend } from '../../src/backends/executor.js';
 import { encoderBatch, type MaskedBatch } from '../../src/data/encoder-batch.js';
 import { DataError } from '../../src/data/errors.js';
 import type { Encoding, Tokenizer } from '../../src/data/tokenizer.js';
+import { inspect } from '../../src/inspect/inspect.js';
 import { BertForMaskedLM, type Filling } from '../../src/models/bert-masked-lm.js';
 import { BertModel } from '../../src/models/bert-model.js';
 import { type BertExample, BertForSequenceClassification } from '../../src/models/bert-sequence-classification.js';
 import { BertForTokenClassification } from '../../src/models/bert-token-classification.js';
 import { OptionError } from '../../src/program/options.js';
 import { planMemory } from '../../src/train/memory.js';
-import { Trainer } from '../../src/train/trainer.js';
+import { type Batch, Trainer } from '../../src/train/trainer.js';
 import { float64 } from '../graph/evaluate.js';
 import { randomFrom } from '../support/random.js';
 import { onFast } from '../train/backends.js';
@@ -216,6 +217,35 @@ test('the same seed gives the same training, another one another', async (t) => 
   };
   t.deepEqual(await losses(5), await losses(5));
   t.notDeepEqual(await losses(5), await losses(6));
+});
+
+test('gradients and attention probabilities can be read by name, those of joined parameters one by one', async (t) => {
+  const model = await BertForMaskedLM.create({ ...options(float64), dropout: 0, attentionDropout: 0 });
+  const [batch] = [...first(1, masked(3))] as [MaskedBatch];
+  const [made] = [(await model.batches([batch]).next()).value as Batch];
+  const { variables } = model.network.parameters.arena;
+  const parameters = variables.map(({ name }) => `grad.${name}`);
+  const key = 'bert.encoder.layer.0.attention.self.key.weight';
+  const [seen] = await inspect(
+    model,
+    [made],
+    [...parameters, key, 'layer.0.attention.probs', 'grad.layer.0.attention.query'],
+  );
+  const norm = Math.hypot(...parameters.flatMap((name) => [...(seen?.get(name)?.values ?? [])]));
+  t.deepEqual(
+    parameters.map((name) => seen?.get(name)?.shape),
+    variables.map(({ shape }) => shape),
+  );
+  t.deepEqual(seen?.get(key)?.values, await model.engine.read(model.network.parameters.arena.get(key)));
+  const { shape, values = [] } = seen?.get('layer.0.attention.probs') ?? {};
+  t.deepEqual(shape, [3, 2, 6, 6]);
+  for (let row = 0; row < 36; row++) {
+    const sum = Array.from(values.slice(row * 6, (row + 1) * 6)).reduce((total, each) => total + each, 0);
+    t.true(Math.abs(sum - 1) < 1e-12);
+  }
+  t.deepEqual(seen?.get('grad.layer.0.attention.query')?.shape, [3, 2, 6, 8]);
+  const [step] = await new Trainer(model).fit([made]);
+  t.true(Math.abs((step?.gradientNorm as number) - norm) < 1e-9 * norm);
 });
 
 test('micro-batches of unequal numbers of labels add up to their batch', async (t) => {
