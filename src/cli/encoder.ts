@@ -42,13 +42,6 @@ const SIZES = ['preset', 'hidden', 'layers', 'heads', 'feedForward', 'vocabulary
 export const TRANSFORMER_ONLY = ['preset', 'heads', 'feedForward', 'attentionDropout'];
 export const ENCODER_ONLY = [...TRANSFORMER_ONLY, 'from', 'cased', 'freeze', 'layerDecay'];
 
-const addedSizes = (command: Command): Command =>
-  command
-    .addOption(new Option('--preset <size>', 'sizes by name (default: tiny)').choices(Object.keys(bertPresets)))
-    .option('--heads <n>', 'attention heads; must divide --hidden', whole)
-    .option('--feed-forward <n>', 'width within feed-forward layers', whole)
-    .option('--attention-dropout <p>', 'dropout rate of attention probabilities', share);
-
 /** Adds the sizes of a transformer. @param shared whether the options of recurrent networks are there, some of which it shares */
 export function withTransformer(command: Command, title: string, { shared }: { readonly shared: boolean }): Command {
   command.optionsGroup(title);
@@ -58,7 +51,11 @@ export function withTransformer(command: Command, title: string, { shared }: { r
       .option('--layers <n>', 'layers (default: as --preset)', whole)
       .option('--dropout <p>', 'dropout rate in training (default: 0.1)', share);
   }
-  return addedSizes(command);
+  return command
+    .addOption(new Option('--preset <size>', 'sizes by name (default: tiny)').choices(Object.keys(bertPresets)))
+    .option('--heads <n>', 'attention heads; must divide --hidden', whole)
+    .option('--feed-forward <n>', 'width within feed-forward layers', whole)
+    .option('--attention-dropout <p>', 'dropout rate of attention probabilities', share);
 }
 
 /** Adds all of an encoder: where it comes from, its sizes, what is not trained. */
@@ -132,6 +129,13 @@ export const longestRow = (lengths: readonly number[], { maxLength, maxPositions
   return Math.min(rung(Math.min(longest, maxLength)), maxPositions);
 };
 
+/** Times 1 / C: 5e-5 at a width of 768 and 3e-4 at 128, as Devlin et al. and Turc et al. chose theirs. */
+const TUNING_RATE = 5e-5 * 768;
+/** Times 1 / C: 1e-3 at a width of 128. */
+export const FRESH_RATE = 1e-3 * 128;
+/** The same for the help. */
+export const RATES = '0.128 / C, with --from 0.0384 / C, where C is the model width';
+
 /** What a trained or fresh BERT can be asked. */
 type Tunable = Model & Pick<AnyBert<Weights>, 'config' | 'checkpoint'>;
 
@@ -142,10 +146,3 @@ export const tuningOf = <M extends Tunable>(flags: EncoderFlags) => ({
   about: ({ checkpoint }: M): Origin | undefined =>
     flags.from === undefined ? undefined : { from: flags.from, ...checkpoint },
 });
-
-/** Times 1 / C: 5e-5 at a width of 768 and 3e-4 at 128, as Devlin et al. and Turc et al. chose theirs. */
-const TUNING_RATE = 5e-5 * 768;
-/** Times 1 / C: 1e-3 at a width of 128. */
-export const FRESH_RATE = 1e-3 * 128;
-/** The same for the help. */
-export const RATES = '0.128 / C, with --from 0.0384 / C, where C is the model width';

@@ -62,7 +62,7 @@ test('words know their tokens; those that do not fit whole are left out', (t) =>
 
 test('a document is cut into sequences of one length and nothing is lost', (t) => {
   const text = textOf(3000);
-  const sequences = encodeDocuments(tokenizer, [text, '', 'the end'], { maxLength: 16 });
+  const sequences = encodeDocuments(tokenizer, [text, '', '☃ ☃ ☃', 'the end'], { maxLength: 16 });
   t.true(sequences.slice(0, -2).every(({ tokens }) => tokens.length === 16));
   const joined = sequences.slice(0, -1).flatMap(({ tokens }) => [...tokens.slice(1, -1)]);
   t.deepEqual(joined, [...tokenizer.pieces(text)]);

@@ -5,7 +5,7 @@ import { IGNORED } from '../../data/ignored.js';
 import { loadText } from '../../data/text.js';
 import type { Encoding } from '../../data/tokenizer.js';
 import { unigramBaseline } from '../../metrics/language.js';
-import { BertForMaskedLM, type Filling } from '../../models/bert-masked-lm.js';
+import { BertForMaskedLM } from '../../models/bert-masked-lm.js';
 import { encodeDocuments } from '../../text/documents.js';
 import { maskedEvaluationBatches, maskedTrainingBatches } from '../../text/masked-batches.js';
 import { Masking } from '../../text/masking.js';
@@ -24,6 +24,7 @@ import {
   VOCABULARY,
   withEncoder,
 } from '../encoder.js';
+import { filledPrediction } from '../fill.js';
 import { heldText, readTextParts, type TextFlags, withTextFiles } from '../text-parts.js';
 import { type TrainingFlags, trainTask, whole, withTraining } from '../training.js';
 import type { EvaluateFlags, Measured, PredictFlags, Prediction, Task } from './task.js';
@@ -80,10 +81,10 @@ async function train(flags: Flags, command: Command): Promise<void> {
   const encode = (text: string): Encoding[] =>
     encodeDocuments(tokenizer, documentsOf(text, flags.lines), { maxLength: longest });
   const parts = { train: encode(texts.train), validation: encode(texts.validation), test: encode(texts.test) };
-  if (parts.train.length === 0) throw new DataError('Expected text to train on but received only white space');
+  if (parts.train.length === 0)
+    throw new DataError('Expected text to train on but received none that the vocabulary knows');
   const masking = new Masking(tokenizer, { maskRate, wholeWords: wholeWords === true });
   const rows = Math.min(batch, parts.train.length);
-  const batches = () => maskedTrainingBatches(parts.train, masking, { batch, longest, seed });
   const { time, positions } = masking.largest(parts.train, { rows, longest });
   const count = (sequences: readonly Encoding[]): string => sequences.length.toLocaleString('en');
   const tokens = parts.train.reduce((sum, sequence) => sum + sequence.tokens.length, 0);
@@ -111,7 +112,7 @@ async function train(flags: Flags, command: Command): Promise<void> {
       }
       return BertForMaskedLM.create({ ...sizesOf(flags), tokenizer, maxPositions, seed, backend });
     },
-    batches: (model) => model.batches(batches()),
+    batches: (model) => model.batches(maskedTrainingBatches(parts.train, masking, { batch, longest, seed })),
     ...tuningOf(flags),
     shape: { time, batch: rows, positions },
     steps: flags.steps as number,
@@ -119,30 +120,6 @@ async function train(flags: Flags, command: Command): Promise<void> {
       parts[part].length === 0 ? undefined : measured(model, parts[part], masking, { batch, longest, signal }),
     next: `npx seqgrad predict --model ${flags.out} --text "… ${tokenizer.token(tokenizer.special.mask)} …"`,
   });
-}
-
-/** A text with what was found for its masks, first come first served. */
-function filledIn(text: string, mask: string, pieces: readonly string[]): string {
-  const [first = '', ...rest] = text.split(mask);
-  return rest.reduce((before, after, index) => {
-    const piece = pieces[index] ?? mask;
-    return piece.startsWith('##') ? before.trimEnd() + piece.slice(2) + after : before + piece + after;
-  }, first);
-}
-
-function prediction(text: string, fillings: readonly Filling[], tokenizer: WordPieceTokenizer): Prediction {
-  const masks = fillings.map(({ candidates }) =>
-    candidates.map(({ token, probability }) => ({ token: tokenizer.token(token), probability })),
-  );
-  const best = masks.map((candidates) => candidates[0]?.token as string);
-  const filled = filledIn(text, tokenizer.token(tokenizer.special.mask), best);
-  const lines = masks.map((candidates) =>
-    candidates.map(({ token, probability }) => `${token} ${(100 * probability).toFixed(1)} %`).join(', '),
-  );
-  return {
-    json: { text, filled, masks },
-    text: [filled, ...lines.map((line) => `  ${line}`)].join('\n'),
-  };
 }
 
 export const maskedTask: Task = {
@@ -196,7 +173,7 @@ export const maskedTask: Task = {
       );
     const model = await BertForMaskedLM.load(folder, { tokenizer, backend: await backendFrom(flags) });
     for (const [index, fillings] of (await model.predict(texts)).entries()) {
-      yield prediction(texts[index] as string, fillings, tokenizer);
+      yield filledPrediction(texts[index] as string, fillings, tokenizer);
     }
   },
 };
