@@ -357,7 +357,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse'],
     flops: '8 * T * B * H * H',
-    workspace: '4 * H * (H + 16) + (B + 4) * (4 * H + 64)',
+    workspace: 'B + T + 32 + 4 * H * (H + 16) + (B + 4) * (4 * H + 64)',
   },
   lstmBackward: {
     family: 'lstm',
@@ -388,7 +388,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse'],
     flops: '8 * T * B * H * H',
-    workspace: '4 * H * (H + 16) + (B + 4) * (4 * H + 64)',
+    workspace: 'B + T + 32 + 4 * H * (H + 16) + (B + 4) * (4 * H + 64)',
   },
 
   softmaxCrossEntropy: {
@@ -646,7 +646,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse', 'relu'],
     flops: '2 * T * B * H * H',
-    workspace: 'H * (H + 16) + (B + 4) * (2 * H + 64)',
+    workspace: 'B + T + 32 + H * (H + 16) + (B + 4) * (2 * H + 64)',
   },
   rnnBackward: {
     family: 'rnn',
@@ -668,7 +668,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse', 'relu'],
     flops: '2 * T * B * H * H',
-    workspace: 'H * (H + 16) + (B + 4) * (2 * H + 64)',
+    workspace: 'B + T + 32 + H * (H + 16) + (B + 4) * (2 * H + 64)',
   },
 
   gruForward: {
@@ -692,7 +692,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse'],
     flops: '6 * T * B * H * H',
-    workspace: '3 * H * (H + 16) + (B + 4) * (4 * H + 64)',
+    workspace: 'B + T + 32 + 3 * H * (H + 16) + (B + 4) * (4 * H + 64)',
   },
   gruBackward: {
     family: 'gru',
@@ -720,7 +720,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'reverse'],
     flops: '6 * T * B * H * H',
-    workspace: '3 * H * (H + 16) + (B + 4) * (4 * H + 64)',
+    workspace: 'B + T + 32 + 3 * H * (H + 16) + (B + 4) * (4 * H + 64)',
   },
 
   projectedLstmForward: {
@@ -746,7 +746,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'P', 'reverse'],
     flops: '10 * T * B * H * P',
-    workspace: '5 * (H + 16) * (P + 16) + (B + 4) * (4 * H + P + 64)',
+    workspace: 'B + T + 32 + 5 * (H + 16) * (P + 16) + (B + 4) * (4 * H + P + 64)',
   },
   projectedLstmBackward: {
     family: 'projected-lstm',
@@ -774,7 +774,7 @@ export const instructions = {
     },
     dims: ['T', 'B', 'H', 'P', 'reverse'],
     flops: '10 * T * B * H * P',
-    workspace: '5 * (H + 16) * (P + 16) + (B + 4) * (4 * H + P + 64)',
+    workspace: 'B + T + 32 + 5 * (H + 16) * (P + 16) + (B + 4) * (4 * H + P + 64)',
   },
 } as const satisfies Record<string, InstructionSpec>;
 
