@@ -5,14 +5,13 @@
 
 namespace seqgrad {
 
-/// Step t of the units at `at` of the rows b0 …; panel [H][3][lanes] holds the units' columns of weightHhᵀ, gate by
-/// gate.
-template <class S, int rows, class Units>
-void gruForwardTile(const GruForward& r, const float* panel, int64_t t, int64_t b0, Units at) {
+/// Step t of these rows for the units at `at`; panel [H][3][lanes] holds the units' columns of weightHhᵀ, gate by gate.
+template <class S, int count, class Units>
+void gruForwardTile(const GruForward& r, const float* panel, int64_t t, const TileRows<count>& rows, Units at) {
   const int64_t B = r.B, H = r.H, before = stateBefore(r, t), after = stateAfter(r, t);
-  typename S::Floats sum[rows][3];
-  multiplyTile<S>(RowMajor{r.hidden + (before * B + b0) * H, H}, panel, 3 * S::lanes, H, sum, [&](int row) {
-    const int64_t b = b0 + row;
+  typename S::Floats sum[count][3];
+  multiplyTile<S>(rowsAt(r.hidden + before * B * H, H, rows), panel, 3 * S::lanes, H, sum, [&](int row) {
+    const int64_t b = rows.b[row];
     for (int gate = 0; gate < 3; gate++) {
       fetch(r.xGates + ((t * B + b) * 3 + gate) * H + at.index);
       fetch(r.gates + ((t * B + b) * 3 + gate) * H + at.index);
@@ -23,9 +22,8 @@ void gruForwardTile(const GruForward& r, const float* panel, int64_t t, int64_t 
   typename S::Floats bias[3];
   for (int gate = 0; gate < 3; gate++) bias[gate] = r.biasHh == nullptr ? S::zero() : at.load(r.biasHh + gate * H);
   // Two passes: the candidate has to wait for the reset gate.
-  for (int row = 0; row < rows; row++) {
-    const int64_t b = b0 + row;
-    if (!isLive(r.lengths, t, b)) continue;
+  for (int row = 0; row < count; row++) {
+    const int64_t b = rows.b[row];
     const bool cut = isCut(r, t, b);
     for (int gate = 0; gate < 3; gate++) sum[row][gate] = (cut ? S::zero() : sum[row][gate]) + bias[gate];
     const float* x = r.xGates + (t * B + b) * 3 * H;
@@ -34,21 +32,15 @@ void gruForwardTile(const GruForward& r, const float* panel, int64_t t, int64_t 
     at.store(r.recurrentN + (t * B + b) * H, sum[row][2]);
     sum[row][2] = S::fma(sum[row][0], sum[row][2], at.load(x + 2 * H));
   }
-  for (int row = 0; row < rows; row++) {
-    const int64_t b = b0 + row;
-    auto hBefore = at.load(r.hidden + (before * B + b) * H);
-    float* h = r.hidden + (after * B + b) * H;
-    if (!isLive(r.lengths, t, b)) {
-      at.store(h, hBefore);
-      continue;
-    }
-    if (isCut(r, t, b)) hBefore = S::zero();
+  for (int row = 0; row < count; row++) {
+    const int64_t b = rows.b[row];
+    const auto hBefore = isCut(r, t, b) ? S::zero() : at.load(r.hidden + (before * B + b) * H);
     const auto n = math::tanh<S>(sum[row][2]);
     float* gates = r.gates + (t * B + b) * 3 * H;
     at.store(gates, sum[row][0]);
     at.store(gates + H, sum[row][1]);
     at.store(gates + 2 * H, n);
-    at.store(h, S::fma(sum[row][1], hBefore - n, n));
+    at.store(r.hidden + (after * B + b) * H, S::fma(sum[row][1], hBefore - n, n));
   }
 }
 
@@ -59,14 +51,14 @@ void gruForward(const GruForward& r, Context& context) {
   copyOrZero<S>(r.h0, r.hidden + (r.reverse ? T : 0) * B * H, B * H, context);
   if (T == 0) return;
 
-  float* packed = context.workspace;  // [panels][H][3][lanes]
+  const RowOrder order(r.lengths, T, B, context.workspace);
+  float* packed = context.workspace + RowOrder::elements(T, B);  // [panels][H][3][lanes]
   packUnits<S, 3>(r.weightHh, H, H, packed, context);
-  for (int64_t step = 0; step < T; step++) {
-    const int64_t t = r.reverse ? T - 1 - step : step;
-    unitTiles<S>(B, H, 3 * H * H, context, [&](auto rows, int64_t first, auto at) {
-      gruForwardTile<S, rows.value>(r, packed + at.index * H * 3, t, first, at);
-    });
-  }
+  const auto carry = [&] { carryEnded<S>(r, order, r.hidden, H, context); };
+  forForwardSteps(r, order, carry, [&](int64_t t, Rows its) {
+    unitTiles<S>(its, H, 3 * H * H, context,
+                 [&](const auto& rows, auto at) { gruForwardTile<S>(r, packed + at.index * H * 3, t, rows, at); });
+  });
 }
 
 /// Gradients of the units at `at` of row b at step t, which the row has, from dh.
@@ -101,14 +93,15 @@ SEQGRAD_INLINE void gruUnitsBackward(const GruBackward& r, int64_t t, int64_t b,
   }
 }
 
-/// One step of the units u … of the rows b0 …; panel [3H][vectors · lanes] holds the units' columns of weightHh.
-template <class S, int rows, int vectors>
-void gruBackwardTile(const GruBackward& r, const float* panel, BackwardStep step, int64_t b0, int64_t u) {
+/// One step of these rows for the units u …; panel [3H][vectors · lanes] holds the units' columns of weightHh.
+template <class S, int vectors, int count>
+void gruBackwardTile(const GruBackward& r, const float* panel, BackwardStep step, const TileRows<count>& rows,
+                     int64_t u) {
   const int64_t B = r.B, H = r.H;
-  typename S::Floats recurrent[rows][vectors];
-  recurrentTile<S>(r, step, r.dRecurrent, 3 * H, panel, b0, recurrent, [&](int row) {
+  typename S::Floats recurrent[count][vectors];
+  recurrentTile<S>(r, step, r.dRecurrent, 3 * H, panel, rows, recurrent, [&](int row) {
     if (step.isInitial) return;
-    const int64_t b = b0 + row, at = step.t * B + b;
+    const int64_t b = rows.b[row], at = step.t * B + b;
     for (int v = 0; v < vectors; v++) {
       const int64_t unit = u + v * S::lanes;
       for (int gate = 0; gate < 3; gate++) {
@@ -122,20 +115,15 @@ void gruBackwardTile(const GruBackward& r, const float* panel, BackwardStep step
       fetch(r.dH0 + b * H + unit);
     }
   });
-  for (int row = 0; row < rows; row++) {
-    const int64_t b = b0 + row, at = step.t * B + b;
+  for (int row = 0; row < count; row++) {
+    const int64_t b = rows.b[row], at = step.t * B + b;
     const bool followed = hasFollower(r, step, b), live = isLive(r, step, b);
     forTileVectors<S, vectors>(H, u, [&](int v, auto units) {
       float* dH = r.dH0 + b * H;
       auto carried = units.load(dH);
       if (followed) carried = recurrent[row][v] + carried;
       if (!live) {
-        if (followed) units.store(dH, carried);
-        if (step.isInitial) return;
-        clearGates<S>(r.dGates + at * 3 * H, 3, H, units);
-        clearGates<S>(r.dRecurrent + at * 3 * H, 3, H, units);
-        clearGates<S>(r.dHiddenTotal == nullptr ? nullptr : r.dHiddenTotal + at * H, 1, H, units);
-        clearGates<S>(r.dGateValues == nullptr ? nullptr : r.dGateValues + at * 3 * H, 3, H, units);
+        units.store(dH, carried);
         return;
       }
       const auto dHidden = r.dHidden == nullptr ? S::zero() : units.load(r.dHidden + at * H);
@@ -151,11 +139,16 @@ void gruBackward(const GruBackward& r, Context& context) {
   copyOrZero<S>(r.dHLast, r.dH0, B * H, context);
   if (T == 0) return;
 
-  float* packed = context.workspace;  // [panels][3H][vectors][lanes]
+  const RowOrder order(r.lengths, T, B, context.workspace);
+  float* packed = context.workspace + RowOrder::elements(T, B);  // [panels][3H][vectors][lanes]
   packColumns<S>(r.weightHh, H, 1, 3 * H, H, packed, context);
-  forBackwardSteps(r, [&](BackwardStep step) {
-    columnTiles<S>(B, H, 3 * H * H, context, [&](auto rows, auto vectors, int64_t b, int64_t u) {
-      gruBackwardTile<S, rows.value, vectors.value>(r, packed + u * 3 * H, step, b, u);
+  clearEnded<S>(order, r.dGates, T, B, 3 * H, context);
+  clearEnded<S>(order, r.dRecurrent, T, B, 3 * H, context);
+  clearEnded<S>(order, r.dHiddenTotal, T, B, H, context);
+  clearEnded<S>(order, r.dGateValues, T, B, 3 * H, context);
+  forBackwardSteps(r, order, [&](BackwardStep step) {
+    columnTiles<S>(step.rows, H, 3 * H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
+      gruBackwardTile<S, vectors.value>(r, packed + u * 3 * H, step, rows, u);
     });
   });
 }

@@ -5,16 +5,15 @@
 
 namespace seqgrad {
 
-/// Gates and cells of step t for the units at `at` of the rows b0 …, and o·tanh(c), which goes to `out(b, live,
-/// value)`. `panel` [W][4][lanes] holds the units' columns of weightHhᵀ, gate by gate, W being the width of the hidden
-/// state.
-template <class S, int rows, class Record, class Units, class Out>
-SEQGRAD_INLINE void lstmCells(const Record& r, int64_t W, const float* panel, int64_t t, int64_t b0, Units at,
-                              const Out& out) {
+/// Gates and cells of step t for the units at `at` of these rows, and o·tanh(c), which goes to `out(b, value)`. `panel`
+/// [W][4][lanes] holds the units' columns of weightHhᵀ, gate by gate, W being the width of the hidden state.
+template <class S, int count, class Record, class Units, class Out>
+SEQGRAD_INLINE void lstmCells(const Record& r, int64_t W, const float* panel, int64_t t, const TileRows<count>& rows,
+                              Units at, const Out& out) {
   const int64_t B = r.B, H = r.H, before = stateBefore(r, t), after = stateAfter(r, t);
-  typename S::Floats sum[rows][4];
-  multiplyTile<S>(RowMajor{r.hidden + (before * B + b0) * W, W}, panel, 4 * S::lanes, W, sum, [&](int row) {
-    const int64_t b = b0 + row;
+  typename S::Floats sum[count][4];
+  multiplyTile<S>(rowsAt(r.hidden + before * B * W, W, rows), panel, 4 * S::lanes, W, sum, [&](int row) {
+    const int64_t b = rows.b[row];
     for (int gate = 0; gate < 4; gate++) {
       fetch(r.xGates + ((t * B + b) * 4 + gate) * H + at.index);
       fetch(r.gates + ((t * B + b) * 4 + gate) * H + at.index);
@@ -25,14 +24,10 @@ SEQGRAD_INLINE void lstmCells(const Record& r, int64_t W, const float* panel, in
     fetch(r.tanhCell + (t * B + b) * H + at.index);
   });
   // Two passes: tanh(c) has to wait for the gates, and the processor does not look ahead far enough to fill the wait.
-  typename S::Floats cNew[rows];
-  for (int row = 0; row < rows; row++) {
-    const int64_t b = b0 + row;
+  typename S::Floats cNew[count];
+  for (int row = 0; row < count; row++) {
+    const int64_t b = rows.b[row];
     auto cBefore = at.load(r.cell + (before * B + b) * H);
-    if (!isLive(r.lengths, t, b)) {
-      cNew[row] = cBefore;
-      continue;
-    }
     if (isCut(r, t, b)) {
       for (auto& gate : sum[row]) gate = S::zero();
       cBefore = S::zero();
@@ -50,16 +45,12 @@ SEQGRAD_INLINE void lstmCells(const Record& r, int64_t W, const float* panel, in
     at.store(gates + 3 * H, o);
     sum[row][3] = o;
   }
-  for (int row = 0; row < rows; row++) {
-    const int64_t b = b0 + row;
-    at.store(r.cell + (after * B + b) * H, cNew[row]);
-    if (!isLive(r.lengths, t, b)) {
-      out(b, false, S::zero());
-      continue;
-    }
+  for (int row = 0; row < count; row++) {
+    const int64_t b = rows.b[row];
     const auto tc = math::tanh<S>(cNew[row]);
+    at.store(r.cell + (after * B + b) * H, cNew[row]);
     at.store(r.tanhCell + (t * B + b) * H, tc);
-    out(b, true, sum[row][3] * tc);
+    out(b, sum[row][3] * tc);
   }
 }
 
@@ -95,13 +86,13 @@ SEQGRAD_INLINE void lstmCellBackward(const Record& r, int64_t t, int64_t b, Unit
   }
 }
 
-/// The same where the row has no step t.
-template <class S, class Record, class Units>
-SEQGRAD_INLINE void lstmCellAbsent(const Record& r, int64_t t, int64_t b, Units at) {
-  const int64_t H = r.H, row = t * r.B + b;
-  clearGates<S>(r.dGates + row * 4 * H, 4, H, at);
-  clearGates<S>(r.dCellTotal == nullptr ? nullptr : r.dCellTotal + row * H, 1, H, at);
-  clearGates<S>(r.dGateValues == nullptr ? nullptr : r.dGateValues + row * 4 * H, 4, H, at);
+/// Zeros for the gradients of all gates and cells at the steps that rows lack.
+template <class S, class Record>
+void clearEndedCells(const Record& r, const RowOrder& order, Context& context) {
+  const int64_t T = r.T, B = r.B, H = r.H;
+  clearEnded<S>(order, r.dGates, T, B, 4 * H, context);
+  clearEnded<S>(order, r.dGateValues, T, B, 4 * H, context);
+  clearEnded<S>(order, r.dCellTotal, T, B, H, context);
 }
 
 /// Asks for what the gradients of row b at step t will meet.

@@ -15,42 +15,42 @@ void lstmForward(const LstmForward& r, Context& context) {
   copyOrZero<S>(r.c0, r.cell + start * B * H, B * H, context);
   if (T == 0) return;
 
-  float* packed = context.workspace;  // [panels][H][4][lanes]
+  const RowOrder order(r.lengths, T, B, context.workspace);
+  float* packed = context.workspace + RowOrder::elements(T, B);  // [panels][H][4][lanes]
   packUnits<S, 4>(r.weightHh, H, H, packed, context);
-  for (int64_t step = 0; step < T; step++) {
-    const int64_t t = r.reverse ? T - 1 - step : step;
-    const float* before = r.hidden + stateBefore(r, t) * B * H;
+  const auto carry = [&] {
+    carryEnded<S>(r, order, r.hidden, H, context);
+    carryEnded<S>(r, order, r.cell, H, context);
+  };
+  forForwardSteps(r, order, carry, [&](int64_t t, Rows its) {
     float* after = r.hidden + stateAfter(r, t) * B * H;
-    unitTiles<S>(B, H, 4 * H * H, context, [&](auto rows, int64_t first, auto at) {
-      lstmCells<S, rows.value>(r, H, packed + at.index * H * 4, t, first, at, [&](int64_t b, bool live, auto h) {
-        at.store(after + b * H, live ? h : at.load(before + b * H));
-      });
+    unitTiles<S>(its, H, 4 * H * H, context, [&](const auto& rows, auto at) {
+      lstmCells<S>(r, H, packed + at.index * H * 4, t, rows, at,
+                   [&](int64_t b, auto h) { at.store(after + b * H, h); });
     });
-  }
+  });
 }
 
-/// One step of the units u … of the rows b0 …; panel [4H][vectors · lanes] holds the units' columns of weightHh.
-template <class S, int rows, int vectors>
-void lstmBackwardTile(const LstmBackward& r, const float* panel, BackwardStep step, int64_t b0, int64_t u) {
+/// One step of these rows for the units u …; panel [4H][vectors · lanes] holds the units' columns of weightHh.
+template <class S, int vectors, int count>
+void lstmBackwardTile(const LstmBackward& r, const float* panel, BackwardStep step, const TileRows<count>& rows,
+                      int64_t u) {
   const int64_t B = r.B, H = r.H;
-  typename S::Floats recurrent[rows][vectors];
-  recurrentTile<S>(r, step, r.dGates, 4 * H, panel, b0, recurrent, [&](int row) {
+  typename S::Floats recurrent[count][vectors];
+  recurrentTile<S>(r, step, r.dGates, 4 * H, panel, rows, recurrent, [&](int row) {
     if (step.isInitial) return;
     for (int v = 0; v < vectors; v++) {
-      fetchLstmCell(r, step.t, b0 + row, u + v * S::lanes);
-      if (r.dHidden != nullptr) fetch(r.dHidden + (step.t * B + b0 + row) * H + u + v * S::lanes);
+      fetchLstmCell(r, step.t, rows.b[row], u + v * S::lanes);
+      if (r.dHidden != nullptr) fetch(r.dHidden + (step.t * B + rows.b[row]) * H + u + v * S::lanes);
     }
   });
-  for (int row = 0; row < rows; row++) {
-    const int64_t b = b0 + row, at = step.t * B + b;
+  for (int row = 0; row < count; row++) {
+    const int64_t b = rows.b[row], at = step.t * B + b;
     const bool followed = hasFollower(r, step, b), live = isLive(r, step, b);
     forTileVectors<S, vectors>(H, u, [&](int v, auto units) {
       float* dH = r.dH0 + b * H;  // what is carried where no step followed
       if (!live) {
-        if (followed) units.store(dH, recurrent[row][v]);
-        if (step.isInitial) return;
-        clearGates<S>(r.dHiddenTotal == nullptr ? nullptr : r.dHiddenTotal + at * H, 1, H, units);
-        lstmCellAbsent<S>(r, step.t, b, units);
+        units.store(dH, recurrent[row][v]);
         return;
       }
       const auto dHidden = r.dHidden == nullptr ? S::zero() : units.load(r.dHidden + at * H);
@@ -69,11 +69,14 @@ void lstmBackward(const LstmBackward& r, Context& context) {
   copyOrZero<S>(r.dCLast, r.dC0, B * H, context);
   if (T == 0) return;
 
-  float* packed = context.workspace;  // [panels][4H][vectors][lanes]
+  const RowOrder order(r.lengths, T, B, context.workspace);
+  float* packed = context.workspace + RowOrder::elements(T, B);  // [panels][4H][vectors][lanes]
   packColumns<S>(r.weightHh, H, 1, 4 * H, H, packed, context);
-  forBackwardSteps(r, [&](BackwardStep step) {
-    columnTiles<S>(B, H, 4 * H * H, context, [&](auto rows, auto vectors, int64_t b, int64_t u) {
-      lstmBackwardTile<S, rows.value, vectors.value>(r, packed + u * 4 * H, step, b, u);
+  clearEndedCells<S>(r, order, context);
+  clearEnded<S>(order, r.dHiddenTotal, T, B, H, context);
+  forBackwardSteps(r, order, [&](BackwardStep step) {
+    columnTiles<S>(step.rows, H, 4 * H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
+      lstmBackwardTile<S, vectors.value>(r, packed + u * 4 * H, step, rows, u);
     });
   });
 }

@@ -4,6 +4,17 @@
 
 namespace seqgrad {
 
+/// hidden [B, P] for the elements p … of these rows; panel [H][vectors · lanes] holds their columns of weightHrᵀ.
+template <class S, int vectors, int count>
+void projectHidden(const float* unprojected, const float* panel, int64_t H, int64_t P, const TileRows<count>& rows,
+                   int64_t p, float* hidden) {
+  typename S::Floats h[count][vectors];
+  multiplyTile<S>(rowsAt(unprojected, H, rows), panel, vectors * S::lanes, H, h, [](int) {});
+  for (int row = 0; row < count; row++) {
+    forTileVectors<S, vectors>(P, p, [&](int v, auto at) { at.store(hidden + rows.b[row] * P, h[row][v]); });
+  }
+}
+
 template <class S>
 void projectedLstmForward(const ProjectedLstmForward& r, Context& context) {
   const int64_t T = r.T, B = r.B, H = r.H, P = r.P;
@@ -13,48 +24,43 @@ void projectedLstmForward(const ProjectedLstmForward& r, Context& context) {
   copyOrZero<S>(r.c0, r.cell + start * B * H, B * H, context);
   if (T == 0) return;
 
-  float* packedHh = context.workspace;                                           // [panels][P][4][lanes]
+  const RowOrder order(r.lengths, T, B, context.workspace);
+  float* packedHh = context.workspace + RowOrder::elements(T, B);                // [panels][P][4][lanes]
   float* packedHr = packedHh + pieces<int64_t>(H, S::lanes) * S::lanes * 4 * P;  // [panels][H][vectors][lanes]
   packUnits<S, 4>(r.weightHh, H, P, packedHh, context);
   packColumns<S>(r.weightHr, 1, H, H, P, packedHr, context);
-  for (int64_t step = 0; step < T; step++) {
-    const int64_t t = r.reverse ? T - 1 - step : step;
-    unitTiles<S>(B, H, 4 * H * P, context, [&](auto rows, int64_t first, auto at) {
-      lstmCells<S, rows.value>(r, P, packedHh + at.index * P * 4, t, first, at,
-                               [&](int64_t b, bool, auto value) { at.store(r.unprojected + (t * B + b) * H, value); });
+  clearEnded<S>(order, r.unprojected, T, B, H, context);
+  const auto carry = [&] {
+    carryEnded<S>(r, order, r.hidden, P, context);
+    carryEnded<S>(r, order, r.cell, H, context);
+  };
+  forForwardSteps(r, order, carry, [&](int64_t t, Rows its) {
+    float *unprojected = r.unprojected + t * B * H, *after = r.hidden + stateAfter(r, t) * B * P;
+    unitTiles<S>(its, H, 4 * H * P, context, [&](const auto& rows, auto at) {
+      lstmCells<S>(r, P, packedHh + at.index * P * 4, t, rows, at,
+                   [&](int64_t b, auto value) { at.store(unprojected + b * H, value); });
     });
-    columnTiles<S>(B, P, H * P, context, [&](auto rows, auto vectors, int64_t b0, int64_t p) {
-      typename S::Floats h[rows.value][vectors.value];
-      multiplyTile<S>(RowMajor{r.unprojected + (t * B + b0) * H, H}, packedHr + p * H, vectors.value * S::lanes, H, h,
-                      [](int) {});
-      for (int row = 0; row < rows.value; row++) {
-        const int64_t b = b0 + row;
-        const float* before = r.hidden + (stateBefore(r, t) * B + b) * P;
-        float* after = r.hidden + (stateAfter(r, t) * B + b) * P;
-        const bool live = isLive(r.lengths, t, b);
-        forTileVectors<S, vectors.value>(P, p,
-                                         [&](int v, auto at) { at.store(after, live ? h[row][v] : at.load(before)); });
-      }
+    columnTiles<S>(its, P, H * P, context, [&](const auto& rows, auto vectors, int64_t p) {
+      projectHidden<S, vectors.value>(unprojected, packedHr + p * H, H, P, rows, p, after);
     });
-  }
+  });
 }
 
-/// dHiddenTotal of one step, and what is carried where no step followed, for the elements p … of the rows b0 …; panel
+/// dHiddenTotal of one step, and what is carried where no step followed, for the elements p … of these rows; panel
 /// [4H][vectors · lanes] holds their columns of weightHh.
-template <class S, int rows, int vectors>
-void projectedHiddenBackward(const ProjectedLstmBackward& r, const float* panel, BackwardStep step, int64_t b0,
-                             int64_t p) {
+template <class S, int vectors, int count>
+void projectedHiddenBackward(const ProjectedLstmBackward& r, const float* panel, BackwardStep step,
+                             const TileRows<count>& rows, int64_t p) {
   const int64_t B = r.B, P = r.P;
-  typename S::Floats recurrent[rows][vectors];
-  recurrentTile<S>(r, step, r.dGates, 4 * static_cast<int64_t>(r.H), panel, b0, recurrent, [](int) {});
-  for (int row = 0; row < rows; row++) {
-    const int64_t b = b0 + row, at = step.t * B + b;
+  typename S::Floats recurrent[count][vectors];
+  recurrentTile<S>(r, step, r.dGates, 4 * static_cast<int64_t>(r.H), panel, rows, recurrent, [](int) {});
+  for (int row = 0; row < count; row++) {
+    const int64_t b = rows.b[row], at = step.t * B + b;
     const bool followed = hasFollower(r, step, b), live = isLive(r, step, b);
     forTileVectors<S, vectors>(P, p, [&](int v, auto units) {
       float* dH = r.dH0 + b * P;
       if (!live) {
-        if (followed) units.store(dH, recurrent[row][v]);
-        if (!step.isInitial) units.store(r.dHiddenTotal + at * P, S::zero());
+        units.store(dH, recurrent[row][v]);
         return;
       }
       const auto dHidden = r.dHidden == nullptr ? S::zero() : units.load(r.dHidden + at * P);
@@ -63,25 +69,19 @@ void projectedHiddenBackward(const ProjectedLstmBackward& r, const float* panel,
   }
 }
 
-/// The cells of step t, from dHiddenTotal, for the units u … of the rows b0 …; panel [P][vectors · lanes] holds their
+/// The cells of step t, from dHiddenTotal, for the units u … of these rows; panel [P][vectors · lanes] holds their
 /// columns of weightHr.
-template <class S, int rows, int vectors>
-void projectedCellsBackward(const ProjectedLstmBackward& r, const float* panel, int64_t t, int64_t b0, int64_t u) {
+template <class S, int vectors, int count>
+void projectedCellsBackward(const ProjectedLstmBackward& r, const float* panel, int64_t t, const TileRows<count>& rows,
+                            int64_t u) {
   const int64_t B = r.B, P = r.P;
-  typename S::Floats dm[rows][vectors];
-  multiplyTile<S>(RowMajor{r.dHiddenTotal + (t * B + b0) * P, P}, panel, vectors * S::lanes, P, dm, [&](int row) {
-    for (int v = 0; v < vectors; v++) fetchLstmCell(r, t, b0 + row, u + v * S::lanes);
+  typename S::Floats dm[count][vectors];
+  multiplyTile<S>(rowsAt(r.dHiddenTotal + t * B * P, P, rows), panel, vectors * S::lanes, P, dm, [&](int row) {
+    for (int v = 0; v < vectors; v++) fetchLstmCell(r, t, rows.b[row], u + v * S::lanes);
   });
-  for (int row = 0; row < rows; row++) {
-    const int64_t b = b0 + row;
-    const bool live = isLive(r.lengths, t, b);
-    forTileVectors<S, vectors>(r.H, u, [&](int v, auto units) {
-      if (live) {
-        lstmCellBackward<S>(r, t, b, units, dm[row][v]);
-      } else {
-        lstmCellAbsent<S>(r, t, b, units);
-      }
-    });
+  for (int row = 0; row < count; row++) {
+    forTileVectors<S, vectors>(r.H, u,
+                               [&](int v, auto units) { lstmCellBackward<S>(r, t, rows.b[row], units, dm[row][v]); });
   }
 }
 
@@ -93,17 +93,20 @@ void projectedLstmBackward(const ProjectedLstmBackward& r, Context& context) {
   copyOrZero<S>(r.dCLast, r.dC0, B * H, context);
   if (T == 0) return;
 
-  float* packedHh = context.workspace;                                           // [panels][4H][vectors][lanes]
+  const RowOrder order(r.lengths, T, B, context.workspace);
+  float* packedHh = context.workspace + RowOrder::elements(T, B);                // [panels][4H][vectors][lanes]
   float* packedHr = packedHh + pieces<int64_t>(P, S::lanes) * S::lanes * 4 * H;  // [panels][P][vectors][lanes]
   packColumns<S>(r.weightHh, P, 1, 4 * H, P, packedHh, context);
   packColumns<S>(r.weightHr, H, 1, P, H, packedHr, context);
-  forBackwardSteps(r, [&](BackwardStep step) {
-    columnTiles<S>(B, P, 4 * H * P, context, [&](auto rows, auto vectors, int64_t b, int64_t p) {
-      projectedHiddenBackward<S, rows.value, vectors.value>(r, packedHh + p * 4 * H, step, b, p);
+  clearEndedCells<S>(r, order, context);
+  clearEnded<S>(order, r.dHiddenTotal, T, B, P, context);
+  forBackwardSteps(r, order, [&](BackwardStep step) {
+    columnTiles<S>(step.rows, P, 4 * H * P, context, [&](const auto& rows, auto vectors, int64_t p) {
+      projectedHiddenBackward<S, vectors.value>(r, packedHh + p * 4 * H, step, rows, p);
     });
     if (step.isInitial) return;
-    columnTiles<S>(B, H, H * P, context, [&](auto rows, auto vectors, int64_t b, int64_t u) {
-      projectedCellsBackward<S, rows.value, vectors.value>(r, packedHr + u * P, step.t, b, u);
+    columnTiles<S>(order.having(step.t), H, H * P, context, [&](const auto& rows, auto vectors, int64_t u) {
+      projectedCellsBackward<S, vectors.value>(r, packedHr + u * P, step.t, rows, u);
     });
   });
 }

@@ -5,6 +5,7 @@
 // is computed while the sums are in registers.
 #pragma once
 #include "../simd/tile.h"
+#include "row-order.h"
 #include "tickets.h"
 
 namespace seqgrad {
@@ -15,21 +16,25 @@ void copyOrZero(const float* from, float* to, int64_t n, Context& context) {
   forElements<S>(context, n, STREAMED, [&](auto at) { at.store(to, from == nullptr ? S::zero() : at.load(from)); });
 }
 
-/// One step of B rows, cut into tickets. A tile is a few rows of one panel of units.
+/// One step of some rows, cut into tickets. A tile is a few rows of one panel of units.
 ///
 /// A lane that keeps its rows from step to step finds their states in its own cache. A lane that keeps its units finds
 /// their part of the weight there, which matters more when the whole weight is too large for a core's cache.
 template <class S>
 struct StepCut {
-  int64_t B, panels, tiles, unitParts, rowParts;
+  Rows rows;
+  int64_t panels, tiles, unitParts, rowParts;
   bool rowsFirst;
 
-  /// `leastPanels` is what a ticket takes at least, `weight` the elements of the recurrent weight.
-  SEQGRAD_INLINE StepCut(int64_t rows, int64_t panelCount, int64_t leastPanels, int64_t weight)
-      : B(rows), panels(panelCount), tiles(pieces<int64_t>(rows, S::recurrentRows)), rowsFirst(weight <= CACHED) {
+  /// At least one row. `leastPanels` is what a ticket takes at least, `weight` the elements of the recurrent weight.
+  SEQGRAD_INLINE StepCut(Rows its, int64_t panelCount, int64_t leastPanels, int64_t weight)
+      : rows(its),
+        panels(panelCount),
+        tiles(pieces<int64_t>(its.count, S::recurrentRows)),
+        rowsFirst(weight <= CACHED) {
     // Gate maths comes on top of the product, so half of what a product's ticket has is enough; a large step has more
     // tickets, so that no lane waits long for the last one.
-    const int64_t product = rows * weight;
+    const int64_t product = rows.count * weight;
     const int64_t worth = product / (LEAST_PRODUCT / 2), large = product / (8 * LEAST_PRODUCT);
     const int64_t most = worth < 1 ? 1 : large > FEW ? least(large, MANY) : least(worth, FEW);
     if (rowsFirst) {
@@ -41,7 +46,7 @@ struct StepCut {
     }
   }
 
-  /// Calls `work(panel, first row, rows)` for every tile; `rows` is a compile-time constant.
+  /// Calls `work(panel, rows)` for every tile; how many rows it has is a compile-time constant.
   template <class Work>
   SEQGRAD_INLINE void share(Context& context, const Work& work) const {
     context.team.parallel(unitParts * rowParts, [&](int64_t ticket) {
@@ -51,9 +56,9 @@ struct StepCut {
       const int64_t end = panels * (unitPart + 1) / unitParts;
       for (int64_t panel = panels * unitPart / unitParts; panel < end; panel++) {
         for (int64_t tile = tiles * rowPart / rowParts; tile < tiles * (rowPart + 1) / rowParts; tile++) {
-          const int64_t first = B * tile / tiles;
-          withConstant<S::recurrentRows>(static_cast<int>(B * (tile + 1) / tiles - first),
-                                         [&](auto rows) { work(panel, first, rows); });
+          const int64_t first = rows.count * tile / tiles, next = rows.count * (tile + 1) / tiles;
+          withConstant<S::recurrentRows>(static_cast<int>(next - first),
+                                         [&](auto count) { work(panel, TileRows<count.value>(rows.rows + first)); });
         }
       }
     });
@@ -82,17 +87,21 @@ SEQGRAD_INLINE int64_t stateAfter(const Record& r, int64_t t) {
   return r.reverse ? t : t + 1;
 }
 
-/// Whether row b has a step t.
-SEQGRAD_INLINE bool isLive(const int32_t* lengths, int64_t t, int64_t b) {
-  return lengths == nullptr || t < lengths[b];
-}
-
 /// Whether step t of row b takes the state before it as zero.
 template <class Record>
 SEQGRAD_INLINE bool isCut(const Record& r, int64_t t, int64_t b) {
   if (r.resets == nullptr) return false;
   const int64_t boundary = stateBefore(r, t);
   return boundary < r.T && r.resets[boundary * r.B + b] != 0;
+}
+
+/// The rows of a tile from array [B, W], the left factor of its product.
+template <int count>
+SEQGRAD_INLINE Scattered<count> rowsAt(const float* array, int64_t W, const TileRows<count>& rows) {
+  Scattered<count> left;
+#pragma GCC unroll 16
+  for (int row = 0; row < count; row++) left.rows[row] = array + rows.b[row] * W;
+  return left;
 }
 
 // Panels of units: all gates of a vector of units side by side.
@@ -110,17 +119,18 @@ void packUnits(const float* weight, int64_t H, int64_t K, float* packed, Context
   });
 }
 
-/// Calls `body(rows, b, units)` for all tiles of a step: a few rows from b on, and the units of a vector. `rows` is a
-/// compile-time constant; `weight` is how many elements the recurrent weight has.
+/// Calls `body(rows, units)` for all tiles of a step of these rows: a few of them, and the units of a vector. `weight`
+/// is how many elements the recurrent weight has.
 template <class S, class Body>
-SEQGRAD_INLINE void unitTiles(int64_t B, int64_t H, int64_t weight, Context& context, const Body& body) {
-  const StepCut<S> cut(B, pieces<int64_t>(H, S::lanes), 32 / S::lanes, weight);
-  cut.share(context, [&](int64_t panel, int64_t first, auto rows) {
+SEQGRAD_INLINE void unitTiles(Rows its, int64_t H, int64_t weight, Context& context, const Body& body) {
+  if (its.count == 0) return;
+  const StepCut<S> cut(its, pieces<int64_t>(H, S::lanes), 32 / S::lanes, weight);
+  cut.share(context, [&](int64_t panel, auto rows) {
     const int64_t u = panel * S::lanes;
     if (u + S::lanes <= H) {
-      body(rows, first, Whole<S>{u});
+      body(rows, Whole<S>{u});
     } else {
-      body(rows, first, Rest<S>{u, static_cast<int>(H - u)});
+      body(rows, Rest<S>{u, static_cast<int>(H - u)});
     }
   });
 }
@@ -147,14 +157,15 @@ void packColumns(const float* weight, ptrdiff_t rowStep, ptrdiff_t columnStep, i
   });
 }
 
-/// Calls `body(rows, vectors, b, column)` for all tiles of a step: a few rows from b on, and some vectors of columns;
-/// both are compile-time constants. `weight` is how many elements the weight has.
+/// Calls `body(rows, vectors, column)` for all tiles of a step of these rows: a few of them, and some vectors of
+/// columns, a compile-time constant. `weight` is how many elements the weight has.
 template <class S, class Body>
-SEQGRAD_INLINE void columnTiles(int64_t B, int64_t N, int64_t weight, Context& context, const Body& body) {
-  const StepCut<S> cut(B, pieces(N, PANEL<S>), 1, weight);
-  cut.share(context, [&](int64_t panel, int64_t first, auto rows) {
+SEQGRAD_INLINE void columnTiles(Rows its, int64_t N, int64_t weight, Context& context, const Body& body) {
+  if (its.count == 0) return;
+  const StepCut<S> cut(its, pieces(N, PANEL<S>), 1, weight);
+  cut.share(context, [&](int64_t panel, auto rows) {
     const int64_t column = panel * PANEL<S>;
-    withConstant<4>(vectorsOf<S>(N, column), [&](auto vectors) { body(rows, vectors, first, column); });
+    withConstant<4>(vectorsOf<S>(N, column), [&](auto vectors) { body(rows, vectors, column); });
   });
 }
 
@@ -172,60 +183,107 @@ SEQGRAD_INLINE void forTileVectors(int64_t N, int64_t column, const Body& body) 
   }
 }
 
-// Backwards through time.
+// Through time.
+
+/// states [T + 1, B, W] of the steps that rows lack: what each row ended with, or for `reverse` what it will begin
+/// with.
+template <class S, class Record>
+void carryEnded(const Record& r, const RowOrder& order, float* states, int64_t W, Context& context) {
+  const int64_t T = r.T, B = r.B;
+  const Rows ended = order.ended();
+  share(context, Cut(ended.count, rowsOf(STREAMED, T * W)), [&](int64_t begin, int64_t end) {
+    for (; begin < end; begin++) {
+      const int64_t b = ended.rows[begin], length = order.lengthOf(b);
+      const float* from = states + ((r.reverse ? T : length) * B + b) * W;
+      for (int64_t t = length; t < T; t++) {
+        float* to = states + (stateAfter(r, t) * B + b) * W;
+        forVectors<S>(0, W, [&](auto at) { at.store(to, at.load(from)); });
+      }
+    }
+  });
+}
+
+/// values [T, B, W] = 0 at the steps that rows lack. Nothing if there are no values.
+template <class S>
+void clearEnded(const RowOrder& order, float* values, int64_t T, int64_t B, int64_t W, Context& context) {
+  if (values == nullptr) return;
+  const Rows ended = order.ended();
+  share(context, Cut(ended.count, rowsOf(STREAMED, T * W)), [&](int64_t begin, int64_t end) {
+    for (; begin < end; begin++) {
+      const int64_t b = ended.rows[begin];
+      for (int64_t t = order.lengthOf(b); t < T; t++) {
+        forVectors<S>(0, W, [&](auto at) { at.store(values + (t * B + b) * W, S::zero()); });
+      }
+    }
+  });
+}
+
+/// Calls `body(t, rows)` from the first step to the last with the rows that have it; and `carry()` for the states of
+/// the others, when what they carry is there.
+template <class Record, class Carry, class Body>
+SEQGRAD_INLINE void forForwardSteps(const Record& r, const RowOrder& order, const Carry& carry, const Body& body) {
+  const int64_t T = r.T;
+  if (r.reverse) carry();
+  for (int64_t done = 0; done < T; done++) {
+    const int64_t t = r.reverse ? T - 1 - done : done;
+    body(t, order.having(t));
+  }
+  if (!r.reverse) carry();
+}
 
 /// What the backward pass does with one step.
 struct BackwardStep {
   int64_t t;         // −1 or T for what lies before the first step: the initial states
   int64_t followed;  // the step that followed t in time, or −1
   bool isInitial;
+  Rows rows;  // those that have either
 };
 
 /// Calls `body(step)` from the last step to the first, and once more for the initial states.
 template <class Record, class Body>
-SEQGRAD_INLINE void forBackwardSteps(const Record& r, const Body& body) {
+SEQGRAD_INLINE void forBackwardSteps(const Record& r, const RowOrder& order, const Body& body) {
   const int64_t T = r.T;
   for (int64_t done = 0; done <= T; done++) {
-    const int64_t t = r.reverse ? done : T - 1 - done;
-    body(BackwardStep{t, done == 0 ? -1 : (r.reverse ? t - 1 : t + 1), done == T});
+    const int64_t t = r.reverse ? done : T - 1 - done, followed = done == 0 ? -1 : r.reverse ? t - 1 : t + 1;
+    const bool isInitial = done == T;
+    // The earlier step has all rows that the later one has.
+    body(BackwardStep{t, followed, isInitial, order.having(isInitial || (r.reverse && done > 0) ? followed : t)});
   }
+}
+
+/// Whether row b has step t.
+template <class Record>
+SEQGRAD_INLINE bool hasStep(const Record& r, int64_t t, int64_t b) {
+  return r.lengths == nullptr || t < r.lengths[b];
 }
 
 /// Whether row b has the step that followed.
 template <class Record>
 SEQGRAD_INLINE bool hasFollower(const Record& r, BackwardStep step, int64_t b) {
-  return step.followed >= 0 && isLive(r.lengths, step.followed, b);
+  return step.followed >= 0 && hasStep(r, step.followed, b);
 }
 
-/// Whether anything of row b happens at this step.
+/// Whether row b has the step itself.
 template <class Record>
 SEQGRAD_INLINE bool isLive(const Record& r, BackwardStep step, int64_t b) {
-  return !step.isInitial && isLive(r.lengths, step.t, b);
+  return !step.isInitial && hasStep(r, step.t, b);
 }
 
 /// recurrent = Σ over j of gradients[j] · weight[j][column], `gradients` [T, B, J] being those of the step that
-/// followed: the sums of a tile of rows from b0 on. Zero where none followed, and for rows where that step took its
-/// state as zero.
-template <class S, int rows, int vectors, class Record, class Ahead>
+/// followed: the sums of a tile. Zero where none followed, and for rows where that step took its state as zero.
+template <class S, int count, int vectors, class Record, class Ahead>
 SEQGRAD_INLINE void recurrentTile(const Record& r, BackwardStep step, const float* gradients, int64_t J,
-                                  const float* panel, int64_t b0, typename S::Floats (&sum)[rows][vectors],
-                                  const Ahead& ahead) {
+                                  const float* panel, const TileRows<count>& rows,
+                                  typename S::Floats (&sum)[count][vectors], const Ahead& ahead) {
   const bool none = step.followed < 0;
-  const float* from = none ? nullptr : gradients + (step.followed * r.B + b0) * J;
-  multiplyTile<S>(RowMajor{from, J}, panel, vectors * S::lanes, none ? 0 : J, sum, ahead);
+  const float* from = none ? nullptr : gradients + step.followed * r.B * J;
+  multiplyTile<S>(rowsAt(from, J, rows), panel, vectors * S::lanes, none ? 0 : J, sum, ahead);
   if (none || r.resets == nullptr) return;
-  for (int row = 0; row < rows; row++) {
-    if (!isCut(r, step.followed, b0 + row)) continue;
+  for (int row = 0; row < count; row++) {
+    if (!isCut(r, step.followed, rows.b[row])) continue;
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++) sum[row][v] = S::zero();
   }
-}
-
-/// Writes zeros to the units at `at` of `count` gates, H apart, if there are any to write.
-template <class S, class Units>
-SEQGRAD_INLINE void clearGates(float* gates, int count, int64_t H, Units at) {
-  if (gates == nullptr) return;
-  for (int gate = 0; gate < count; gate++) at.store(gates + gate * H, S::zero());
 }
 
 }  // namespace seqgrad

@@ -15,6 +15,12 @@ struct RowMajor {
   ptrdiff_t step;
 };
 
+/// Rows of the left factor that lie anywhere: a(r, k) = rows[r][k].
+template <int count>
+struct Scattered {
+  const float* rows[count];
+};
+
 /// Rows of the left factor packed for one tile: a(r, k) = packed[k · rows + r].
 struct Interleaved {
   const float* packed;
@@ -29,6 +35,10 @@ struct ColumnMajor {
 template <int rows>
 SEQGRAD_INLINE float elementOf(RowMajor a, int r, int64_t k) {
   return a.rows[r * a.step + k];
+}
+template <int rows>
+SEQGRAD_INLINE float elementOf(const Scattered<rows>& a, int r, int64_t k) {
+  return a.rows[r][k];
 }
 template <int rows>
 SEQGRAD_INLINE float elementOf(Interleaved a, int r, int64_t k) {
