@@ -17,7 +17,8 @@ function maskStepsTicket(record: usize, _workspace: usize, ticket: i32): void {
   let t = first / B, b = first % B;
   let x = r.x + <usize>first * rowBytes, y = r.y + <usize>first * rowBytes;
   for (let row = first; row < end; row++, x += rowBytes, y += rowBytes) {
-    copyOrZero(C, t < load<i32>(lengths + (<usize>b << 2)) ? x : 0, y);
+    const isLive = t < load<i32>(lengths + (<usize>b << 2));
+    if (!isLive || x != y) copyOrZero(C, isLive ? x : 0, y);
     if (++b == B) b = 0, t++;
   }
 }

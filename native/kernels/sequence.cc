@@ -14,10 +14,10 @@ void maskSteps(const MaskSteps& r, Context& context) {
     for (int64_t row = begin; row < end; row++) {
       const float* x = r.x + row * C;
       float* y = r.y + row * C;
-      if (row / B < r.lengths[row % B]) {
-        forVectors<S>(0, C, [&](auto at) { at.store(y, at.load(x)); });
-      } else {
+      if (row / B >= r.lengths[row % B]) {
         forVectors<S>(0, C, [&](auto at) { at.store(y, S::zero()); });
+      } else if (y != x) {
+        forVectors<S>(0, C, [&](auto at) { at.store(y, at.load(x)); });
       }
     }
   });
