@@ -1,15 +1,19 @@
 /** Errors about shapes: the op, the argument, what was expected and what came. */
-import type { Tensor } from './tensor.js';
-
 /** A tensor whose shape or type does not fit the op it was given to. */
 export class ShapeError extends Error {
   readonly code = 'ERR_SEQGRAD_SHAPE';
   override readonly name = 'ShapeError';
 
-  constructor(op: string, argument: string, expected: string, received: Tensor | readonly number[] | string) {
+  constructor(op: string, argument: string, expected: string, received: Shaped | readonly number[] | string) {
     const shape = Array.isArray(received) ? `[${received.join(', ')}]` : String(received);
     super(`${op}: Expected \`${argument}\` to be ${expected} but received ${shape}`);
   }
+}
+
+/** What has a shape and can be named in an error. */
+interface Shaped {
+  readonly shape: readonly number[];
+  toString(): string;
 }
 
 /**
@@ -19,7 +23,7 @@ export class ShapeError extends Error {
  */
 export function matchShapes<Name extends string>(
   op: string,
-  patterns: Readonly<Record<string, readonly [tensor: Tensor | undefined, pattern: readonly (Name | number)[]]>>,
+  patterns: Readonly<Record<string, readonly [tensor: Shaped | undefined, pattern: readonly (Name | number)[]]>>,
 ): Record<Name, number> {
   const sizes: Partial<Record<Name, number>> = {};
   for (const [argument, [tensor, pattern]] of Object.entries(patterns)) {

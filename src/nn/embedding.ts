@@ -1,6 +1,6 @@
 /** A table of vectors, one for each token. */
 import type { Tensor } from '../graph/tensor.js';
-import { embedding } from '../ops/embedding.js';
+import { embedding, Lookup } from '../ops/embedding.js';
 import type { Variable } from '../program/variable.js';
 import { normally, type Scope } from './parameters.js';
 
@@ -24,5 +24,10 @@ export class Embedding {
   /** @param learnt as of {@link embedding} */
   forward(ids: Tensor, learnt?: Tensor): Tensor {
     return embedding(ids.graph.read(this.weight), ids, learnt);
+  }
+
+  /** The same, left to the layer that reads it. */
+  lookUp(ids: Tensor): Lookup {
+    return new Lookup(ids.graph.read(this.weight), ids);
   }
 }

@@ -4,6 +4,7 @@ import type { Tensor } from '../graph/tensor.js';
 import { reshape, slice } from '../ops/copy.js';
 import { crossEntropy } from '../ops/cross-entropy.js';
 import { add, divideBy, mul, scale, subtract } from '../ops/elementwise.js';
+import type { Lookup } from '../ops/embedding.js';
 import { sum } from '../ops/reduce.js';
 import { OptionError } from '../program/options.js';
 import type { Arena } from '../program/variable.js';
@@ -92,9 +93,10 @@ export class LanguageModelNetwork {
 
   #trace(graph: Graph, { time, batch, carry = time, resets }: WindowShape, state: Arena, mode: Mode): Traced {
     const { dropout: rate = 0, variationalDropout: variational = false, kind } = this.config;
-    const drop = (x: Tensor, stream: number): Tensor => dropoutSteps(x, { rate, variational }, mode, stream);
+    const drop = <X extends Tensor | Lookup>(x: X, stream: number): X | Tensor =>
+      dropoutSteps(x, { rate, variational }, mode, stream);
     const tokens = graph.input('tokens', [time, batch], 'i32');
-    const embedded = graph.within('embedding', () => drop(this.#embedding.forward(tokens), this.#streams[0]));
+    const embedded = graph.within('embedding', () => drop(this.#embedding.lookUp(tokens), this.#streams[0]));
     const inputs = {
       state: this.#recurrent.readState(graph, state),
       resets: resets ? graph.input('resets', [time, batch], 'i32') : undefined,

@@ -9,6 +9,7 @@ import { broadcastRows } from '../ops/broadcast.js';
 import { gruCell, lstmCell, rnnCell, zoneout } from '../ops/cells.js';
 import { concat, full, reshape, slice } from '../ops/copy.js';
 import { add, scaleBy, subtract } from '../ops/elementwise.js';
+import { Lookup } from '../ops/embedding.js';
 import { gru } from '../ops/gru.js';
 import { layerNorm } from '../ops/layer-norm.js';
 import { lstm } from '../ops/lstm.js';
@@ -273,10 +274,11 @@ export class Recurrent {
    * Runs all layers over x [T, B, inputSize]. What stands at padded steps of x does not matter.
    * @throws ShapeError
    */
-  forward(x: Tensor, { state, lengths, resets }: RecurrentInputs, mode: Mode): RecurrentResult {
+  forward(x: Tensor | Lookup, { state, lengths, resets }: RecurrentInputs, mode: Mode): RecurrentResult {
     const { dropout: rate = 0, variationalDropout: variational = false } = this.config;
     const runs: Run[] = [];
-    let output = lengths === undefined ? x : maskSteps(x, lengths);
+    // What stands at padded steps may be NaN, which a gradient of 0 does not silence; a row of a table is a number.
+    let output = lengths === undefined || x instanceof Lookup ? x : maskSteps(x, lengths);
     for (const [layer, directions] of this.#layers.entries()) {
       if (layer > 0) output = dropoutSteps(output, { rate, variational }, mode, this.#streams[layer] as number);
       const input = output;
@@ -298,7 +300,7 @@ export class Recurrent {
     const last = stateOf((run) => run.last);
     const top = last.h.slice(-this.directions);
     return {
-      output,
+      output: output as Tensor,
       last,
       summary: top.length === 1 ? (top[0] as Tensor) : concat(top, 1),
       stateAfter: (steps) => {
@@ -310,7 +312,7 @@ export class Recurrent {
   }
 
   /** Initial states as given, as learned, or absent for zeros. */
-  #initial(x: Tensor, { initial }: Direction, given: readonly (Tensor | undefined)[]): (Tensor | undefined)[] {
+  #initial(x: Tensor | Lookup, { initial }: Direction, given: readonly (Tensor | undefined)[]): (Tensor | undefined)[] {
     return this.#widths.map((_, index) => {
       const learned = initial[index];
       return given[index] ?? (learned && broadcastRows(x.graph.read(learned), x.shape[1] as number));
@@ -318,7 +320,7 @@ export class Recurrent {
   }
 
   #run(
-    x: Tensor,
+    x: Tensor | Lookup,
     direction: Direction,
     initial: readonly (Tensor | undefined)[],
     options: SequenceOptions,
@@ -345,7 +347,7 @@ export class Recurrent {
   }
 
   #runFused(
-    x: Tensor,
+    x: Tensor | Lookup,
     direction: Direction,
     [h0, c0]: readonly (Tensor | undefined)[],
     options: SequenceOptions,
@@ -380,7 +382,7 @@ export class Recurrent {
 
   /** The rarer cells, step by step. */
   #runSteps(
-    x: Tensor,
+    x: Tensor | Lookup,
     direction: Direction,
     initial: readonly (Tensor | undefined)[],
     options: SequenceOptions,

@@ -1,6 +1,6 @@
 /** Rows of a table. y[i] = table[ids[i]]; gradient: dTable[ids[i]] += dy[i]. */
 import { matchShapes, ShapeError } from '../graph/errors.js';
-import { call } from '../graph/graph.js';
+import { call, type Graph } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { sizeOf } from '../program/variable.js';
 import { full } from './copy.js';
@@ -33,4 +33,34 @@ export function embedding(table: Tensor, ids: Tensor, learnt = ids): Tensor {
       },
     }),
   }).y;
+}
+
+/**
+ * The rows [...ids, C] of `table` [V, C] that `ids` name, not looked up yet. A function of single rows may then go over the table instead,
+ * where that has fewer of them: a projection costs V rows in place of all that are looked up.
+ */
+export class Lookup {
+  readonly graph: Graph;
+  readonly shape: readonly number[];
+
+  constructor(
+    readonly table: Tensor,
+    readonly ids: Tensor,
+  ) {
+    this.graph = table.graph;
+    this.shape = [...ids.shape, table.shape[1] as number];
+  }
+
+  rows(): Tensor {
+    return embedding(this.table, this.ids);
+  }
+
+  /** What `f`, which maps every row [..., C] by itself, makes of the rows. */
+  map(f: (rows: Tensor) => Tensor): Tensor {
+    return (this.table.shape[0] as number) < this.ids.elements ? embedding(f(this.table), this.ids) : f(this.rows());
+  }
+
+  toString(): string {
+    return `[${this.shape.join(', ')}]`;
+  }
 }

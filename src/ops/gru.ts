@@ -27,6 +27,7 @@ import { call } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { gruCell } from './cells.js';
 import { computed, full, passOn, reshape } from './copy.js';
+import type { Lookup } from './embedding.js';
 import { linear, productOf } from './matmul.js';
 import {
   checkSequence,
@@ -73,7 +74,7 @@ export interface GruOutputs {
  * respect to.
  * @throws ShapeError if a weight or state does not fit.
  */
-export function gru(x: Tensor, weights: GruWeights, options: GruOptions = {}): GruOutputs {
+export function gru(x: Tensor | Lookup, weights: GruWeights, options: GruOptions = {}): GruOutputs {
   const { inputWeight, hiddenWeight, inputBias, hiddenBias } = weights;
   const { T, B, I } = matchShapes('gru', { x: [x, ['T', 'B', 'I']] });
   const { H } = matchShapes('gru', { hiddenWeight: [hiddenWeight, ['3H', 'H']] });

@@ -20,6 +20,7 @@ import { call } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { computed, passOn, reshape } from './copy.js';
 import { add } from './elementwise.js';
+import type { Lookup } from './embedding.js';
 import { linear, productOf } from './matmul.js';
 import {
   checkSequence,
@@ -68,7 +69,7 @@ export interface LstmOutputs {
  * and differentiated with respect to, but nothing can be computed from them that gradients flow back through.
  * @throws ShapeError if a weight or state does not fit.
  */
-export function lstm(x: Tensor, weights: LstmWeights, options: LstmOptions = {}): LstmOutputs {
+export function lstm(x: Tensor | Lookup, weights: LstmWeights, options: LstmOptions = {}): LstmOutputs {
   const { inputWeight, hiddenWeight, projection, inputBias, hiddenBias } = weights;
   const { I } = matchShapes('lstm', { x: [x, ['T', 'B', 'I']] });
   const { W } = matchShapes('lstm', { hiddenWeight: [hiddenWeight, ['4H', 'W']] });

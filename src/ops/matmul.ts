@@ -9,6 +9,7 @@ import { call, type Sink } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { sizeOf } from '../program/variable.js';
 import { reshape } from './copy.js';
+import { Lookup } from './embedding.js';
 import { columnSum } from './reduce.js';
 
 export interface MatmulOptions {
@@ -103,10 +104,11 @@ export function productOf(
  * y [..., out] = x [..., in] · Wᵀ + b, W [out, in] as PyTorch stores it.
  * @throws ShapeError
  */
-export function linear(x: Tensor, weight: Tensor, bias?: Tensor): Tensor {
+export function linear(x: Tensor | Lookup, weight: Tensor, bias?: Tensor): Tensor {
   const [out, inputs] = weight.shape as [number, number];
   if (weight.shape.length !== 2) throw new ShapeError('linear', 'weight', '[out, in]', weight);
   if (x.shape.at(-1) !== inputs) throw new ShapeError('linear', 'x', `[…, ${inputs}] (weight ${weight})`, x);
+  if (x instanceof Lookup) return x.map((rows) => linear(rows, weight, bias));
   const rows = reshape(x, [sizeOf(x.shape.slice(0, -1)), inputs]);
   return reshape(matmul(rows, weight, { transposeB: true, bias }), x.shape.with(-1, out));
 }

@@ -14,6 +14,7 @@ import { call } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
 import { computed, passOn, reshape } from './copy.js';
 import { add } from './elementwise.js';
+import type { Lookup } from './embedding.js';
 import { linear, productOf } from './matmul.js';
 import {
   checkSequence,
@@ -55,7 +56,7 @@ export interface RnnOutputs {
  * Runs a vanilla recurrent layer over x [T, B, I].
  * @throws ShapeError if a weight or state does not fit.
  */
-export function rnn(x: Tensor, weights: RnnWeights, options: RnnOptions = {}): RnnOutputs {
+export function rnn(x: Tensor | Lookup, weights: RnnWeights, options: RnnOptions = {}): RnnOutputs {
   const { inputWeight, hiddenWeight, inputBias, hiddenBias } = weights;
   const { h0, lengths, resets, reverse = false, nonlinearity = 'tanh' } = options;
   const { T, B, I } = matchShapes('rnn', { x: [x, ['T', 'B', 'I']] });

@@ -1,5 +1,5 @@
 import test from 'ava';
-import { call } from '../../src/graph/graph.js';
+import { call, Graph } from '../../src/graph/graph.js';
 import type { Tensor } from '../../src/graph/tensor.js';
 import { attention } from '../../src/ops/attention.js';
 import { broadcastColumns, broadcastRows, sumColumns, sumRows } from '../../src/ops/broadcast.js';
@@ -20,7 +20,7 @@ import {
   subtract,
   tanh,
 } from '../../src/ops/elementwise.js';
-import { embedding } from '../../src/ops/embedding.js';
+import { embedding, Lookup } from '../../src/ops/embedding.js';
 import { layerNorm } from '../../src/ops/layer-norm.js';
 import { linear, matmul } from '../../src/ops/matmul.js';
 import { dropout } from '../../src/ops/random.js';
@@ -99,6 +99,31 @@ test('a table looked up twice', check, {
   trace: ({ table, ids }) => ({
     y: mul(embedding(table as Tensor, ids as Tensor), tanh(embedding(table as Tensor, ids as Tensor))),
   }),
+});
+for (const [rows, values] of [
+  ['more rows than the table has', [1, 3, 1, 0, 1, 3]],
+  ['fewer', [3, 1, 3]],
+] as const) {
+  test(`linear over a lookup of ${rows}`, check, {
+    leaves: { table: [4, 3], weight: [5, 3], bias: [5] },
+    fixed: { ids: { shape: [values.length], values, type: 'i32' } },
+    trace: ({ table, weight, bias, ids }) => ({
+      y: tanh(linear(new Lookup(table as Tensor, ids as Tensor), weight as Tensor, bias as Tensor)),
+    }),
+  });
+}
+test('linear over a lookup of more rows than the table has takes as many rows as the table', (t) => {
+  const graph = new Graph();
+  const [table, weight] = [graph.input('table', [4, 3]), graph.input('weight', [5, 3])];
+  const rows = new Lookup(table, graph.input('ids', [3, 2], 'i32'));
+  t.deepEqual(linear(rows, weight).shape, [3, 2, 5]);
+  t.deepEqual(
+    graph.nodes.flatMap(({ calls }) => calls.map(({ instruction, dims }) => [instruction, 'M' in dims && dims.M])),
+    [
+      ['matmul', 4],
+      ['embedding', false],
+    ],
+  );
 });
 for (const axis of [0, 1, 2]) {
   test(`slice along axis ${axis}, overlapping parts`, check, {

@@ -63,7 +63,7 @@ onEvery(
 );
 
 for (const [name, value, where] of [
-  ['embedding.weight', Number.NaN, { label: 'embedding', instruction: 'embedding', operand: 'y' }],
+  ['embedding.weight', Number.NaN, { label: 'lstm.l0', instruction: 'matmul', operand: 'c' }],
   ['lstm.weight_ih_l0', Number.POSITIVE_INFINITY, { label: 'lstm.l0', instruction: 'matmul', operand: 'c' }],
   ['head.weight', Number.NaN, { label: 'head', instruction: 'matmul', operand: 'c' }],
   ['head.bias', Number.NEGATIVE_INFINITY, { label: 'head', instruction: 'matmul', operand: 'c' }],

@@ -38,7 +38,7 @@ export class TokenEncoder {
     const tokens = graph.input('tokens', [time, batch], 'i32');
     const lengths = graph.input('lengths', [batch], 'i32');
     const embedded = graph.within('embedding', () =>
-      dropoutSteps(this.#embedding.forward(tokens), { rate, variational }, mode, this.#stream),
+      dropoutSteps(this.#embedding.lookUp(tokens), { rate, variational }, mode, this.#stream),
     );
     const result = graph.within(this.config.kind, () => this.#recurrent.forward(embedded, { lengths }, mode));
     return { result, lengths };
