@@ -1,5 +1,7 @@
 // Matrix products of a batch. K is taken in blocks of 256; of each block the right factor is packed into panels and the
 // left factor, where its rows are not contiguous, into tiles; then the tiles are multiplied.
+#include <algorithm>
+
 #include "../simd/tile.h"
 #include "kernel.h"
 #include "tickets.h"
@@ -10,8 +12,8 @@ namespace seqgrad {
 constexpr int64_t K_BLOCK = 256;
 /// Tiles of rows that are multiplied by a panel before the next one.
 constexpr int64_t RUN_TILES = 16;
-/// Elements of a left factor that a core's cache holds beside a panel.
-constexpr int64_t SMALL_FACTOR = 1 << 16;
+/// Elements that a left factor may be read as, once for each group of panels.
+constexpr int64_t READ_AGAIN = 1 << 19;
 
 /// One tile of c.
 struct Tile {
@@ -132,14 +134,15 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
       }
     });
 
-    // One panel after the other for a run of tiles, which stays in the core's cache. A small left factor stays there
-    // anyway: then one run after the other for a panel, so that a lane uses the panels that it has packed itself.
-    const bool panelsFirst = !packsA && M * k <= SMALL_FACTOR;
+    // A group of panels after the other, so that a lane uses those that it has packed itself; within it the panels of a
+    // run of tiles, which stays in the core's cache. A large left factor is not to be read again for many groups.
+    const int64_t group = pieces(panels, std::clamp(READ_AGAIN / (M * k + 1), int64_t{1}, panels));
     const int64_t runProduct = pieces(tiles, runs) * S::tileRows * WIDTH * k;
     share(context, Cut(runs * panels, rowsOf(LEAST_PRODUCT, runProduct)), [&](int64_t first, int64_t end) {
       for (int64_t item = first; item < end; item++) {
-        const int64_t run = panelsFirst ? item % runs : item / panels;
-        const int64_t panel = panelsFirst ? item / runs : item % panels, column = panel * WIDTH;
+        const int64_t before = item / (runs * group) * group, within = item % (runs * group);
+        const int64_t width = least(panels - before, group);
+        const int64_t run = within / width, panel = before + within % width, column = panel * WIDTH;
         Tile tile{};
         tile.panel = isPacked(panel) ? panelsPacked + column * k : b + begin * r.bRow + column;
         tile.panelRow = isPacked(panel) ? WIDTH : r.bRow;
