@@ -10,16 +10,14 @@ import { STRIP, STRIP_ROW } from '../simd/tile';
 import { parallel } from '../team';
 import { ceilDiv } from '../tickets';
 import {
-  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packedUnits, packUnits, rowsOfTicket, shareSteps, stripsOf, sumsOf,
-  TICKET_UNITS, WEIGHT,
+  carryBack, clearSums, cutsOf, isCut, liveRows, multiplyStrips, packedUnits, packUnits, placeOf, rowAt, rowsFrom, runsOf, shareSteps,
+  stripsOf, sumsOf, TICKET_UNITS, weightAt,
 } from './recurrence';
 
 const GATES: i32 = 3;
 
-/** Behind the weight: the sums of three strips, for the rows from `first` on. */
-@inline function sumsAt(workspace: usize, H: i32, first: i32): usize {
-  return workspace + WEIGHT + (stripsOf(H, H) + sumsOf(first)) * GATES;
-}
+/** Behind the weight: the sums of three strips, for the rows of the order from a place on. */
+@inline function sumsAt(weight: usize, H: i32, place: i32): usize { return weight + (stripsOf(H, H) + sumsOf(place)) * GATES; }
 
 // Forward
 
@@ -29,23 +27,24 @@ export function gruForward(r: GruForward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(GATES, H)), packForwardTicket, record, workspace);
-  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, forwardRowsTicket, r.T, initialStates, forwardUnitsTicket);
+  const work = <i64>B * H * H * GATES;
+  shareSteps(record, workspace, r.T, B, H, r.lengths, work, forwardRowsTicket, r.T, initialStates, forwardUnitsTicket);
 }
 
 /** weightHh [3, H, H] → for each gate, for every twelve units, a strip [H][12]. */
 function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruForward>(record), H = r.H, units = packedUnits(GATES, H), rowBytes = <usize>H << 2;
-  let to = workspace + WEIGHT, from = r.weightHh;
+  let to = weightAt(workspace, r.T, r.B), from = r.weightHh;
   for (let gate = 0; gate < GATES; gate++, to += stripsOf(H, H), from += rowBytes * H) {
     packUnits(to, from, rowBytes, 4, H, ticket * units, units, H);
   }
 }
 
-function initialStates(record: usize, first: usize, end: i32): void {
+function initialStates(record: usize, rows: usize, count: i32): void {
   const r = changetype<GruForward>(record), H = r.H;
   const start: usize = r.reverse ? <usize>r.T * r.B * H << 2 : 0;
-  for (let b = <i32>first; b < end; b++) {
-    const at = <usize>b * H << 2;
+  for (let i = 0; i < count; i++) {
+    const at = <usize>rowAt(rows, i) * H << 2;
     copyOrZero(H, r.h0 ? r.h0 + at : 0, r.hidden + start + at);
   }
 }
@@ -54,45 +53,57 @@ function initialStates(record: usize, first: usize, end: i32): void {
 @inline function stateBefore(r: GruForward, t: i32): usize {
   return r.hidden + (<usize>(r.reverse ? t + 1 : t) * r.B * r.H << 2);
 }
+@inline function stateAfter(r: GruForward, t: i32): usize {
+  return r.hidden + (<usize>(r.reverse ? t : t + 1) * r.B * r.H << 2);
+}
 
-/** All steps of some rows. */
+/** All steps of a run of rows. */
 function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<GruForward>(record), T = r.T, H = r.H;
-  const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  initialStates(record, first, end);
+  const r = changetype<GruForward>(record), T = r.T, B = r.B, H = r.H, runs = runsOf(B);
+  const place = placeOf(ticket, runs, B), rows = rowsFrom(workspace, place), all = placeOf(ticket + 1, runs, B) - place;
+  const weight = weightAt(workspace, T, B), sums = sumsAt(weight, H, place);
+  initialStates(record, rows, all);
   for (let step = 0; step < T; step++) {
-    stepForward(r, workspace + WEIGHT, sumsAt(workspace, H, first), first, end, 0, H, timeOf(r, step));
+    const t = timeOf(r, step);
+    stepForward(r, weight, sums, rows, liveRows(workspace, B, t, ticket, runs), all, 0, H, t);
   }
 }
 
 /** One step of all rows for some units. */
 function forwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<GruForward>(record), B = r.B, H = r.H;
-  const unit = ticket * TICKET_UNITS, sums = sumsAt(workspace, H, B * ticket);
-  stepForward(r, workspace + WEIGHT, sums, 0, B, unit, min(H, unit + TICKET_UNITS), timeOf(r, load<i32>(workspace)));
+  const r = changetype<GruForward>(record), B = r.B, H = r.H, t = timeOf(r, load<i32>(workspace));
+  const unit = ticket * TICKET_UNITS, weight = weightAt(workspace, r.T, B), sums = sumsAt(weight, H, B * ticket);
+  stepForward(r, weight, sums, rowsFrom(workspace, 0), liveRows(workspace, B, t, 0, 1), B, unit, min(H, unit + TICKET_UNITS), t);
 }
 
-/** Step t of the rows `first` … `end` − 1 for units `unit` … `lastUnit` − 1, a strip of each gate at a time. */
-function stepForward(r: GruForward, weight: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
-  const H = r.H, rowBytes = <usize>H << 2, rows = stateBefore(r, t) + <usize>first * rowBytes;
+/**
+ * Step t of `all` rows, of which the first `live` have it, for units `unit` … `lastUnit` − 1, a strip of each gate at a time; the others
+ * keep their states.
+ */
+function stepForward(
+  r: GruForward, weight: usize, sums: usize, rows: usize, live: i32, all: i32, unit: i32, lastUnit: i32, t: i32,
+): void {
+  const H = r.H, rowBytes = <usize>H << 2, before = stateBefore(r, t), after = stateAfter(r, t);
+  for (let i = live; i < all; i++) {
+    const at = <usize>rowAt(rows, i) * rowBytes + (<usize>unit << 2);
+    copyRow(lastUnit - unit, before + at, after + at);
+  }
+  if (live == 0) return;
   for (; unit < lastUnit; unit += STRIP) {
     const units = min(STRIP, lastUnit - unit);
-    multiplyStrips(H, rows, rowBytes, end - first, units, weight + stripsOf(unit, H), GATES, stripsOf(H, H), sums);
-    activate(r, sums, sumsOf(end - first), first, end, unit, units, t);
+    multiplyStrips(H, before, rowBytes, rows, live, units, weight + stripsOf(unit, H), GATES, stripsOf(H, H), sums);
+    activate(r, sums, rows, live, unit, units, t);
   }
 }
 
-/** Gates and hidden state of `units` units from `unit` on, for each row, from the row's sums; those of a gate lie `size` bytes apart. */
-function activate(r: GruForward, sums: usize, size: usize, first: i32, end: i32, unit: i32, units: i32, t: i32): void {
-  const B = r.B, rowBytes = <usize>r.H << 2, reverse = r.reverse != 0, lengths = r.lengths, bias = r.biasHh;
-  const cuts = cutsOf(r.resets, r.T, B, reverse, t), atUnit = <usize>unit << 2;
-  for (let b = first; b < end; b++, sums += STRIP_ROW) {
+/** Gates and hidden state of `units` units from `unit` on, for each of `count` rows, from the row's sums. */
+function activate(r: GruForward, sums: usize, rows: usize, count: i32, unit: i32, units: i32, t: i32): void {
+  const B = r.B, rowBytes = <usize>r.H << 2, bias = r.biasHh, size = sumsOf(count);
+  const cuts = cutsOf(r.resets, r.T, B, r.reverse != 0, t), atUnit = <usize>unit << 2;
+  for (let i = 0; i < count; i++, sums += STRIP_ROW) {
+    const b = rowAt(rows, i);
     const inState = <usize>b * rowBytes + atUnit, inGates = (<usize>t * B + b) * rowBytes * GATES + atUnit;
-    const before = stateBefore(r, t) + inState, h = r.hidden + <usize>(reverse ? t : t + 1) * B * rowBytes + inState;
-    if (!isActive(lengths, b, t)) {
-      copyRow(units, before, h);
-      continue;
-    }
+    const before = stateBefore(r, t) + inState, h = stateAfter(r, t) + inState;
     const cut = isCut(cuts, b);
     if (cut) clearSums(sums, GATES, size);
     for (let done = 0; done < units; done += 4) {
@@ -129,19 +140,20 @@ export function gruBackward(r: GruBackward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(GATES, H)), packBackwardTicket, record, workspace);
-  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, backwardRowsTicket, r.T + 1, finalGradients, backwardUnitsTicket);
+  const work = <i64>B * H * H * GATES;
+  shareSteps(record, workspace, r.T, B, H, r.lengths, work, backwardRowsTicket, r.T + 1, finalGradients, backwardUnitsTicket);
 }
 
 /** weightHh [3H, H] → for every twelve hidden states a strip [3H][12]. */
 function packBackwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruBackward>(record), H = r.H, units = packedUnits(GATES, H);
-  packUnits(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, units, H);
+  packUnits(weightAt(workspace, r.T, r.B), r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, units, H);
 }
 
-function finalGradients(record: usize, first: usize, end: i32): void {
+function finalGradients(record: usize, rows: usize, count: i32): void {
   const r = changetype<GruBackward>(record), H = r.H;
-  for (let b = <i32>first; b < end; b++) {
-    const at = <usize>b * H << 2;
+  for (let i = 0; i < count; i++) {
+    const at = <usize>rowAt(rows, i) * H << 2;
     copyOrZero(H, r.dHLast ? r.dHLast + at : 0, r.dH0 + at);
   }
 }
@@ -150,38 +162,47 @@ function finalGradients(record: usize, first: usize, end: i32): void {
 @inline function backwardTimeOf(r: GruBackward, step: i32): i32 { return r.reverse ? step : r.T - 1 - step; }
 @inline function dRecurrentOf(r: GruBackward, t: i32): usize { return r.dRecurrent + (<usize>t * r.B * r.H * GATES << 2); }
 
-/** All steps of some rows. */
+/** All steps of a run of rows. */
 function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<GruBackward>(record), T = r.T, H = r.H;
-  const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  finalGradients(record, first, end);
+  const r = changetype<GruBackward>(record), T = r.T, B = r.B, H = r.H, runs = runsOf(B);
+  const place = placeOf(ticket, runs, B), rows = rowsFrom(workspace, place), all = placeOf(ticket + 1, runs, B) - place;
+  const weight = weightAt(workspace, T, B);
+  finalGradients(record, rows, all);
   for (let step = 0; step < T; step++) {
-    const t = backwardTimeOf(r, step);
-    gradients(r, first, end, 0, H, t);
-    recurrent(r, workspace + WEIGHT, first, end, 0, H, t);
+    const t = backwardTimeOf(r, step), live = liveRows(workspace, B, t, ticket, runs);
+    gradients(r, rows, live, all, 0, H, t);
+    recurrent(r, weight, rows, live, 0, H, t);
   }
 }
 
 /** One step of all rows for some units: what reaches them from the step before this, then their gradients. */
 function backwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<GruBackward>(record), B = r.B, H = r.H, step = load<i32>(workspace);
-  const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
-  if (step > 0) recurrent(r, workspace + WEIGHT, 0, B, unit, end, backwardTimeOf(r, step - 1));
-  if (step < r.T) gradients(r, 0, B, unit, end, backwardTimeOf(r, step));
+  const rows = rowsFrom(workspace, 0), unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
+  if (step > 0) {
+    const t = backwardTimeOf(r, step - 1);
+    recurrent(r, weightAt(workspace, r.T, B), rows, liveRows(workspace, B, t, 0, 1), unit, end, t);
+  }
+  if (step < r.T) {
+    const t = backwardTimeOf(r, step);
+    gradients(r, rows, liveRows(workspace, B, t, 0, 1), B, unit, end, t);
+  }
 }
 
 /** dRecurrent·weightHh of step t for units `unit` … `lastUnit` − 1 of the rows that took the step, added to dH0. */
-function recurrent(r: GruBackward, weight: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+function recurrent(r: GruBackward, weight: usize, rows: usize, live: i32, unit: i32, lastUnit: i32, t: i32): void {
   const H = r.H, cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
-  carryBack(H * GATES, dRecurrentOf(r, t), first, end, weight, unit, lastUnit, r.dH0, H, true, r.lengths, cuts, t);
+  carryBack(H * GATES, dRecurrentOf(r, t), rows, live, weight, unit, lastUnit, r.dH0, H, true, cuts);
 }
 
-function gradients(r: GruBackward, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+/** The gradients of step t of `all` rows, of which the first `live` have it. */
+function gradients(r: GruBackward, rows: usize, live: i32, all: i32, unit: i32, lastUnit: i32, t: i32): void {
   const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
-  for (let b = first; b < end; b++) {
-    if (isActive(r.lengths, b, t)) rowGradients(r, t, b, isCut(cuts, b), unit, lastUnit - unit);
-    else clearGradients(r, t, b, unit, lastUnit - unit);
+  for (let i = 0; i < live; i++) {
+    const b = rowAt(rows, i);
+    rowGradients(r, t, b, isCut(cuts, b), unit, lastUnit - unit);
   }
+  for (let i = live; i < all; i++) clearGradients(r, t, rowAt(rows, i), unit, lastUnit - unit);
 }
 
 /** Gradients and inspected values of `units` units of one row of step t. */

@@ -10,8 +10,8 @@ import { STRIP, STRIP_ROW } from '../simd/tile';
 import { parallel } from '../team';
 import { ceilDiv } from '../tickets';
 import {
-  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, packedUnits, packUnits, rowsOfTicket, shareSteps, stripsOf, sumsOf,
-  TICKET_UNITS, WEIGHT,
+  carryBack, clearSums, cutsOf, isCut, liveRows, multiplyStrips, packedUnits, packUnits, placeOf, rowAt, rowsFrom, runsOf, shareSteps,
+  stripsOf, sumsOf, TICKET_UNITS, weightAt,
 } from './recurrence';
 
 const GATES: i32 = 4;
@@ -19,10 +19,8 @@ const GATES: i32 = 4;
 /** Cells of a strip that a row which starts anew begins with. */
 const NO_CELLS: usize = memory.data(48, 16);
 
-/** Behind the weight: the sums of four strips, for the rows from `first` on. */
-@inline function sumsAt(workspace: usize, H: i32, first: i32): usize {
-  return workspace + WEIGHT + (stripsOf(H, H) + sumsOf(first)) * GATES;
-}
+/** Behind the weight: the sums of four strips, for the rows of the order from a place on. */
+@inline function sumsAt(weight: usize, H: i32, place: i32): usize { return weight + (stripsOf(H, H) + sumsOf(place)) * GATES; }
 
 // Forward
 
@@ -32,83 +30,89 @@ export function lstmForward(r: LstmForward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(GATES, H)), packForwardTicket, record, workspace);
-  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, forwardRowsTicket, r.T, initialStates, forwardUnitsTicket);
+  const work = <i64>B * H * H * GATES;
+  shareSteps(record, workspace, r.T, B, H, r.lengths, work, forwardRowsTicket, r.T, initialStates, forwardUnitsTicket);
 }
 
 /** weightHh [4, H, H] → for each gate, for every twelve units, a strip [H][12]. */
 function packForwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<LstmForward>(record), H = r.H, units = packedUnits(GATES, H), rowBytes = <usize>H << 2;
-  let to = workspace + WEIGHT, from = r.weightHh;
+  let to = weightAt(workspace, r.T, r.B), from = r.weightHh;
   for (let gate = 0; gate < GATES; gate++, to += stripsOf(H, H), from += rowBytes * H) {
     packUnits(to, from, rowBytes, 4, H, ticket * units, units, H);
   }
 }
 
-function initialStates(record: usize, first: usize, end: i32): void {
+function initialStates(record: usize, rows: usize, count: i32): void {
   const r = changetype<LstmForward>(record), rowBytes = <usize>r.H << 2;
   const start: usize = r.reverse ? <usize>r.T * r.B * rowBytes : 0;
-  for (let b = <i32>first; b < end; b++) {
-    const at = <usize>b * rowBytes;
+  for (let i = 0; i < count; i++) {
+    const at = <usize>rowAt(rows, i) * rowBytes;
     copyOrZero(r.H, r.h0 ? r.h0 + at : 0, r.hidden + start + at);
     copyOrZero(r.H, r.c0 ? r.c0 + at : 0, r.cell + start + at);
   }
 }
 
-/** The hidden states that step t begins with. */
-@inline function stateBefore(r: LstmForward, t: i32): usize {
-  return r.hidden + (<usize>(r.reverse ? t + 1 : t) * r.B * r.H << 2);
-}
-
 @inline function forwardTimeOf(r: LstmForward, step: i32): i32 { return r.reverse ? r.T - 1 - step : step; }
 
-/** All steps of some rows. */
+/** All steps of a run of rows. */
 function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<LstmForward>(record), T = r.T, H = r.H;
-  const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  initialStates(record, first, end);
+  const r = changetype<LstmForward>(record), T = r.T, B = r.B, H = r.H, runs = runsOf(B);
+  const place = placeOf(ticket, runs, B), rows = rowsFrom(workspace, place), all = placeOf(ticket + 1, runs, B) - place;
+  const weight = weightAt(workspace, T, B), sums = sumsAt(weight, H, place);
+  initialStates(record, rows, all);
   for (let step = 0; step < T; step++) {
-    stepForward(r, workspace + WEIGHT, sumsAt(workspace, H, first), first, end, 0, H, forwardTimeOf(r, step));
+    const t = forwardTimeOf(r, step);
+    stepForward(r, weight, sums, rows, liveRows(workspace, B, t, ticket, runs), all, 0, H, t);
   }
 }
 
 /** One step of all rows for some units. */
 function forwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<LstmForward>(record), B = r.B, H = r.H;
-  const unit = ticket * TICKET_UNITS, sums = sumsAt(workspace, H, B * ticket);
-  stepForward(r, workspace + WEIGHT, sums, 0, B, unit, min(H, unit + TICKET_UNITS), forwardTimeOf(r, load<i32>(workspace)));
+  const r = changetype<LstmForward>(record), B = r.B, H = r.H, t = forwardTimeOf(r, load<i32>(workspace));
+  const unit = ticket * TICKET_UNITS, weight = weightAt(workspace, r.T, B), sums = sumsAt(weight, H, B * ticket);
+  stepForward(r, weight, sums, rowsFrom(workspace, 0), liveRows(workspace, B, t, 0, 1), B, unit, min(H, unit + TICKET_UNITS), t);
 }
 
-/** Step t of the rows `first` … `end` − 1 for units `unit` … `lastUnit` − 1, a strip of each gate at a time. */
-function stepForward(r: LstmForward, weight: usize, sums: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
-  const H = r.H, rowBytes = <usize>H << 2, stateBytes = rowBytes * r.B, size = sumsOf(end - first), reverse = r.reverse != 0;
+/**
+ * Step t of `all` rows, of which the first `live` have it, for units `unit` … `lastUnit` − 1, a strip of each gate at a time; the others
+ * keep their states.
+ */
+function stepForward(
+  r: LstmForward, weight: usize, sums: usize, rows: usize, live: i32, all: i32, unit: i32, lastUnit: i32, t: i32,
+): void {
+  const H = r.H, rowBytes = <usize>H << 2, stateBytes = rowBytes * r.B, reverse = r.reverse != 0;
   const before = <usize>(reverse ? t + 1 : t) * stateBytes, after = <usize>(reverse ? t : t + 1) * stateBytes;
-  const rows = stateBefore(r, t) + <usize>first * rowBytes;
+  for (let i = live; i < all; i++) {
+    const at = <usize>rowAt(rows, i) * rowBytes + (<usize>unit << 2);
+    copyRow(lastUnit - unit, r.hidden + before + at, r.hidden + after + at);
+    copyRow(lastUnit - unit, r.cell + before + at, r.cell + after + at);
+  }
+  if (live == 0) return;
   for (; unit < lastUnit; unit += STRIP) {
     const units = min(STRIP, lastUnit - unit);
-    multiplyStrips(H, rows, rowBytes, end - first, units, weight + stripsOf(unit, H), GATES, stripsOf(H, H), sums);
-    if ((units & 3) == 0) activateWhole(r, sums, size, first, end, unit, units, t, before, after);
-    else activate(r, sums, size, first, end, unit, units, false, t, before, after);
+    multiplyStrips(H, r.hidden + before, rowBytes, rows, live, units, weight + stripsOf(unit, H), GATES, stripsOf(H, H), sums);
+    if ((units & 3) == 0) activateWhole(r, sums, rows, live, unit, units, t, before, after);
+    else activate(r, sums, rows, live, unit, units, false, t, before, after);
   }
 }
 
 /**
- * Gates, cell and hidden state of `units` units from `unit` on, for each row, from the row's sums; those of a gate lie `size` bytes apart.
+ * Gates, cell and hidden state of `units` units from `unit` on, for each of `count` rows, from the row's sums.
  * In two passes, so that no tanh of a cell waits for its gates, and two functions at a time: V8 interleaves what no store separates.
  */
 @inline function activate(
-  r: LstmForward, sums: usize, size: usize, first: i32, end: i32, unit: i32, units: i32, whole: bool, t: i32, before: usize, after: usize,
+  r: LstmForward, sums: usize, rows: usize, count: i32, unit: i32, units: i32, whole: bool, t: i32, before: usize, after: usize,
 ): void {
-  const lengths = r.lengths, stateRow = <usize>r.H << 2, gatesRow = stateRow * 4;
-  const inState = <usize>first * stateRow + (<usize>unit << 2);
-  const inGates = (<usize>t * r.B + first) * gatesRow + (<usize>unit << 2);
+  const B = r.B, stateRow = <usize>r.H << 2, gatesRow = stateRow * 4, atUnit = <usize>unit << 2, size = sumsOf(count);
+  const gatesOfStep = r.gates + <usize>t * B * gatesRow + atUnit, xOfStep = r.xGates + <usize>t * B * gatesRow + atUnit;
+  const tanhCellOfStep = r.tanhCell + <usize>t * B * stateRow + atUnit;
+  const cuts = cutsOf(r.resets, r.T, B, r.reverse != 0, t);
 
-  const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
-
-  let xRow = r.xGates + inGates, gatesOfRow = r.gates + inGates;
-  for (let b = first; b < end; b++, xRow += gatesRow, gatesOfRow += gatesRow, sums += STRIP_ROW) {
-    if (!isActive(lengths, b, t)) continue;
+  for (let place = 0; place < count; place++, sums += STRIP_ROW) {
+    const b = rowAt(rows, place), inGates = <usize>b * gatesRow;
     if (isCut(cuts, b)) clearSums(sums, GATES, size);
-    let x = xRow, gates = gatesOfRow, sum = sums;
+    let x = xOfStep + inGates, gates = gatesOfStep + inGates, sum = sums;
     for (let done = 0; done < units; done += 4, x += 16, gates += 16, sum += 16) {
       const left = whole ? 4 : units - done;
       const i = math.sigmoid(f32x4.add(loadLanes(x, left), v128.load(sum)));
@@ -122,37 +126,28 @@ function stepForward(r: LstmForward, weight: usize, sums: usize, first: i32, end
     }
   }
 
-  gatesOfRow = r.gates + inGates;
-  let tanhCellOfRow = r.tanhCell + <usize>t * r.B * stateRow + inState;
-  let at = inState;
-  for (let b = first; b < end; b++, gatesOfRow += gatesRow, tanhCellOfRow += stateRow, at += stateRow) {
-    let hiddenBefore = r.hidden + before + at, hiddenAfter = r.hidden + after + at;
-    let cellBefore = r.cell + before + at, cellAfter = r.cell + after + at;
-    if (isActive(lengths, b, t)) {
-      if (isCut(cuts, b)) cellBefore = NO_CELLS;
-      let gates = gatesOfRow, tanhCellAt = tanhCellOfRow;
-      for (let done = 0; done < units; done += 4) {
-        const left = whole ? 4 : units - done;
-        const i = loadLanes(gates, left), f = loadLanes(gates + stateRow, left), g = loadLanes(gates + stateRow * 2, left);
-        const cell = fma(i, g, f32x4.mul(f, loadLanes(cellBefore, left)));
-        const tanhCell = math.tanh(cell);
-        storeLanes(cellAfter, cell, left);
-        storeLanes(tanhCellAt, tanhCell, left);
-        storeLanes(hiddenAfter, f32x4.mul(loadLanes(gates + stateRow * 3, left), tanhCell), left);
-        gates += 16, tanhCellAt += 16, cellBefore += 16, cellAfter += 16, hiddenAfter += 16;
-      }
-    } else {
-      copyRow(units, hiddenBefore, hiddenAfter);
-      copyRow(units, cellBefore, cellAfter);
+  for (let place = 0; place < count; place++) {
+    const b = rowAt(rows, place), inState = <usize>b * stateRow, at = inState + atUnit;
+    let gates = gatesOfStep + <usize>b * gatesRow, tanhCellAt = tanhCellOfStep + inState;
+    let cellBefore = isCut(cuts, b) ? NO_CELLS : r.cell + before + at, cellAfter = r.cell + after + at, hiddenAfter = r.hidden + after + at;
+    for (let done = 0; done < units; done += 4) {
+      const left = whole ? 4 : units - done;
+      const i = loadLanes(gates, left), f = loadLanes(gates + stateRow, left), g = loadLanes(gates + stateRow * 2, left);
+      const cell = fma(i, g, f32x4.mul(f, loadLanes(cellBefore, left)));
+      const tanhCell = math.tanh(cell);
+      storeLanes(cellAfter, cell, left);
+      storeLanes(tanhCellAt, tanhCell, left);
+      storeLanes(hiddenAfter, f32x4.mul(loadLanes(gates + stateRow * 3, left), tanhCell), left);
+      gates += 16, tanhCellAt += 16, cellBefore += 16, cellAfter += 16, hiddenAfter += 16;
     }
   }
 }
 
 /** Whole vectors of units, in a function of their own, so that no question about `left` remains in its loops. */
 function activateWhole(
-  r: LstmForward, sums: usize, size: usize, first: i32, end: i32, unit: i32, units: i32, t: i32, before: usize, after: usize,
+  r: LstmForward, sums: usize, rows: usize, count: i32, unit: i32, units: i32, t: i32, before: usize, after: usize,
 ): void {
-  activate(r, sums, size, first, end, unit, units, true, t, before, after);
+  activate(r, sums, rows, count, unit, units, true, t, before, after);
 }
 
 // Backward
@@ -167,19 +162,20 @@ export function lstmBackward(r: LstmBackward, workspace: usize): void {
   if (B == 0 || H == 0) return;
   const record = changetype<usize>(r);
   parallel(ceilDiv(H, packedUnits(GATES, H)), packBackwardTicket, record, workspace);
-  shareSteps(record, workspace, B, H, <i64>B * H * H * GATES, backwardRowsTicket, r.T + 1, finalGradients, backwardUnitsTicket);
+  const work = <i64>B * H * H * GATES;
+  shareSteps(record, workspace, r.T, B, H, r.lengths, work, backwardRowsTicket, r.T + 1, finalGradients, backwardUnitsTicket);
 }
 
 /** weightHh [4H, H] → for every twelve hidden states a strip [4H][12]. */
 function packBackwardTicket(record: usize, workspace: usize, ticket: i32): void {
   const r = changetype<LstmBackward>(record), H = r.H, units = packedUnits(GATES, H);
-  packUnits(workspace + WEIGHT, r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, units, H);
+  packUnits(weightAt(workspace, r.T, r.B), r.weightHh, 4, <usize>H << 2, H * GATES, ticket * units, units, H);
 }
 
-function finalGradients(record: usize, first: usize, end: i32): void {
+function finalGradients(record: usize, rows: usize, count: i32): void {
   const r = changetype<LstmBackward>(record), H = r.H;
-  for (let b = <i32>first; b < end; b++) {
-    const at = <usize>b * H << 2;
+  for (let i = 0; i < count; i++) {
+    const at = <usize>rowAt(rows, i) * H << 2;
     copyOrZero(H, r.dHLast ? r.dHLast + at : 0, r.dH0 + at);
     copyOrZero(H, r.dCLast ? r.dCLast + at : 0, r.dC0 + at);
   }
@@ -188,34 +184,41 @@ function finalGradients(record: usize, first: usize, end: i32): void {
 /** The time of the `step`th step backwards. */
 @inline function timeOf(r: LstmBackward, step: i32): i32 { return r.reverse ? step : r.T - 1 - step; }
 
-/** All steps of some rows. */
+/** All steps of a run of rows. */
 function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<LstmBackward>(record);
-  const T = r.T, H = r.H;
-  const first = ticket * rowsOfTicket(r.B), end = min(r.B, first + rowsOfTicket(r.B));
-  finalGradients(record, first, end);
+  const r = changetype<LstmBackward>(record), T = r.T, B = r.B, H = r.H, runs = runsOf(B);
+  const place = placeOf(ticket, runs, B), rows = rowsFrom(workspace, place), all = placeOf(ticket + 1, runs, B) - place;
+  const weight = weightAt(workspace, T, B);
+  finalGradients(record, rows, all);
   for (let step = 0; step < T; step++) {
-    const t = timeOf(r, step);
-    gradients(r, first, end, 0, H, t);
-    recurrent(r, workspace + WEIGHT, first, end, 0, H, t);
+    const t = timeOf(r, step), live = liveRows(workspace, B, t, ticket, runs);
+    gradients(r, rows, live, all, 0, H, t);
+    recurrent(r, weight, rows, live, 0, H, t);
   }
 }
 
 /** One step of all rows for some units: what reaches them from the step before this, then their gradients. */
 function backwardUnitsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<LstmBackward>(record);
-  const B = r.B, H = r.H, step = load<i32>(workspace);
-  const unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
-  if (step > 0) recurrent(r, workspace + WEIGHT, 0, B, unit, end, timeOf(r, step - 1));
-  if (step < r.T) gradients(r, 0, B, unit, end, timeOf(r, step));
+  const r = changetype<LstmBackward>(record), B = r.B, H = r.H, step = load<i32>(workspace);
+  const rows = rowsFrom(workspace, 0), unit = ticket * TICKET_UNITS, end = min(H, unit + TICKET_UNITS);
+  if (step > 0) {
+    const t = timeOf(r, step - 1);
+    recurrent(r, weightAt(workspace, r.T, B), rows, liveRows(workspace, B, t, 0, 1), unit, end, t);
+  }
+  if (step < r.T) {
+    const t = timeOf(r, step);
+    gradients(r, rows, liveRows(workspace, B, t, 0, 1), B, unit, end, t);
+  }
 }
 
-function gradients(r: LstmBackward, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+/** The gradients of step t of `all` rows, of which the first `live` have it. */
+function gradients(r: LstmBackward, rows: usize, live: i32, all: i32, unit: i32, lastUnit: i32, t: i32): void {
   const cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
-  for (let b = first; b < end; b++) {
-    if (isActive(r.lengths, b, t)) rowGradients(r, t, b, r.reverse ? t + 1 : t, isCut(cuts, b), unit, lastUnit - unit);
-    else clearGradients(r, t, b, unit, lastUnit - unit);
+  for (let i = 0; i < live; i++) {
+    const b = rowAt(rows, i);
+    rowGradients(r, t, b, r.reverse ? t + 1 : t, isCut(cuts, b), unit, lastUnit - unit);
   }
+  for (let i = live; i < all; i++) clearGradients(r, t, rowAt(rows, i), unit, lastUnit - unit);
 }
 
 /**
@@ -276,7 +279,7 @@ function clearGradients(r: LstmBackward, t: i32, b: i32, unit: i32, units: i32):
 }
 
 /** dGates·weightHh of step t for units `unit` … `lastUnit` − 1 of the rows that took the step, into dH0. */
-function recurrent(r: LstmBackward, weight: usize, first: i32, end: i32, unit: i32, lastUnit: i32, t: i32): void {
+function recurrent(r: LstmBackward, weight: usize, rows: usize, live: i32, unit: i32, lastUnit: i32, t: i32): void {
   const H = r.H, dGates = r.dGates + (<usize>t * r.B * H * GATES << 2), cuts = cutsOf(r.resets, r.T, r.B, r.reverse != 0, t);
-  carryBack(H * GATES, dGates, first, end, weight, unit, lastUnit, r.dH0, H, false, r.lengths, cuts, t);
+  carryBack(H * GATES, dGates, rows, live, weight, unit, lastUnit, r.dH0, H, false, cuts);
 }

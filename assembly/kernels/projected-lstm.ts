@@ -8,16 +8,12 @@ import * as math from '../simd/math';
 import { packStrips } from '../simd/pack';
 import { copyOrZero, copyRow, fillRow } from '../simd/rows';
 import { STRIP, STRIP_ROW } from '../simd/tile';
-import { parallel } from '../team';
-import { ceilDiv } from '../tickets';
 import {
-  carryBack, clearSums, cutsOf, isActive, isCut, multiplyStrips, rowsOfTicket, stripsOf, sumsOf, WEIGHT,
+  carryBack, clearSums, cutsOf, isCut, liveRows, multiplyStrips, placeOf, rowAt, rowsFrom, runsOf, shareRows, stripsOf, sumsOf, weightAt,
 } from './recurrence';
 
 const GATES: i32 = 4;
 
-/** Behind the weights: the sums of four strips, for the rows from `first` on. */
-@inline function sumsAt(workspace: usize, weights: usize, first: i32): usize { return workspace + WEIGHT + weights + sumsOf(first) * GATES; }
 
 // Forward
 
@@ -25,65 +21,73 @@ const GATES: i32 = 4;
 export function projectedLstmForward(r: ProjectedLstmForward, workspace: usize): void {
   const B = r.B, H = r.H, P = r.P;
   if (B == 0) return;
-  const record = changetype<usize>(r);
-  let to = workspace + WEIGHT;
+  let to = weightAt(workspace, r.T, B);
   for (let gate = 0; gate < GATES; gate++, to += stripsOf(H, P)) {
     packStrips(to, r.weightHh + (<usize>gate * H * P << 2), <usize>P << 2, 4, H, P);
   }
   packStrips(to, r.weightHr, <usize>H << 2, 4, P, H);
-  parallel(ceilDiv(B, rowsOfTicket(B)), forwardRowsTicket, record, workspace, false);
+  shareRows(changetype<usize>(r), workspace, r.T, B, r.lengths, forwardRowsTicket);
 }
 
-/** All steps of some rows. */
+/** All steps of a run of rows. The sums of four strips, for its rows, lie behind the weights. */
 function forwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<ProjectedLstmForward>(record), T = r.T, B = r.B, H = r.H, P = r.P, reverse = r.reverse != 0;
-  const first = ticket * rowsOfTicket(B), end = min(B, first + rowsOfTicket(B)), count = end - first;
-  const projection = stripsOf(H, P) * GATES;
-  const sums = sumsAt(workspace, projection + stripsOf(P, H), first);
-  initialStates(r, first, end);
+  const r = changetype<ProjectedLstmForward>(record), T = r.T, B = r.B, H = r.H, P = r.P, runs = runsOf(B);
+  const place = placeOf(ticket, runs, B), rows = rowsFrom(workspace, place), all = placeOf(ticket + 1, runs, B) - place;
+  const weights = weightAt(workspace, T, B), projection = weights + stripsOf(H, P) * GATES;
+  const sums = projection + stripsOf(P, H) + sumsOf(place) * GATES;
+  initialStates(r, rows, all);
   for (let step = 0; step < T; step++) {
-    const t = reverse ? T - 1 - step : step;
-    const hBefore = r.hidden + ((<usize>(reverse ? t + 1 : t) * B + first) * P << 2);
+    const t = r.reverse ? T - 1 - step : step, live = liveRows(workspace, B, t, ticket, runs);
+    for (let i = live; i < all; i++) keepState(r, rowAt(rows, i), t);
+    if (live == 0) continue;
     for (let unit = 0; unit < H; unit += STRIP) {
-      const units = min(STRIP, H - unit), weight = workspace + WEIGHT + stripsOf(unit, P);
-      if (P > 0) multiplyStrips(P, hBefore, <usize>P << 2, count, units, weight, GATES, stripsOf(H, P), sums);
-      else fillRow(<i32>(sumsOf(count) >> 2) * GATES, 0, sums);
-      activate(r, sums, sumsOf(count), first, end, unit, units, t);
+      const units = min(STRIP, H - unit), weight = weights + stripsOf(unit, P);
+      if (P > 0) multiplyStrips(P, hiddenBefore(r, t), <usize>P << 2, rows, live, units, weight, GATES, stripsOf(H, P), sums);
+      else fillRow(<i32>(sumsOf(live) >> 2) * GATES, 0, sums);
+      activate(r, sums, rows, live, unit, units, t);
     }
-    const unprojected = r.unprojected + ((<usize>t * B + first) * H << 2);
+    const unprojected = r.unprojected + (<usize>t * B * H << 2);
     for (let p = 0; p < P; p += STRIP) {
-      const columns = min(STRIP, P - p), weight = workspace + WEIGHT + projection + stripsOf(p, H);
-      if (H > 0) multiplyStrips(H, unprojected, <usize>H << 2, count, columns, weight, 1, 0, sums);
-      else fillRow(<i32>(sumsOf(count) >> 2), 0, sums);
-      handOn(r, sums, first, end, p, columns, t);
+      const columns = min(STRIP, P - p), weight = projection + stripsOf(p, H);
+      if (H > 0) multiplyStrips(H, unprojected, <usize>H << 2, rows, live, columns, weight, 1, 0, sums);
+      else fillRow(<i32>(sumsOf(live) >> 2), 0, sums);
+      const hidden = hiddenAfter(r, t) + (<usize>p << 2);
+      for (let i = 0; i < live; i++) copyRow(columns, sums + sumsOf(i), hidden + (<usize>rowAt(rows, i) * P << 2));
     }
   }
 }
 
-function initialStates(r: ProjectedLstmForward, first: i32, end: i32): void {
+@inline function hiddenBefore(r: ProjectedLstmForward, t: i32): usize { return r.hidden + (<usize>(r.reverse ? t + 1 : t) * r.B * r.P << 2); }
+@inline function hiddenAfter(r: ProjectedLstmForward, t: i32): usize { return r.hidden + (<usize>(r.reverse ? t : t + 1) * r.B * r.P << 2); }
+@inline function cellBefore(r: ProjectedLstmForward, t: i32): usize { return r.cell + (<usize>(r.reverse ? t + 1 : t) * r.B * r.H << 2); }
+@inline function cellAfter(r: ProjectedLstmForward, t: i32): usize { return r.cell + (<usize>(r.reverse ? t : t + 1) * r.B * r.H << 2); }
+
+function initialStates(r: ProjectedLstmForward, rows: usize, count: i32): void {
   const H = r.H, P = r.P, start: usize = r.reverse ? <usize>r.T * r.B : 0;
-  for (let b = first; b < end; b++) {
-    copyOrZero(P, r.h0 ? r.h0 + (<usize>b * P << 2) : 0, r.hidden + ((start + b) * P << 2));
-    copyOrZero(H, r.c0 ? r.c0 + (<usize>b * H << 2) : 0, r.cell + ((start + b) * H << 2));
+  for (let i = 0; i < count; i++) {
+    const b: usize = rowAt(rows, i);
+    copyOrZero(P, r.h0 ? r.h0 + (b * P << 2) : 0, r.hidden + ((start + b) * P << 2));
+    copyOrZero(H, r.c0 ? r.c0 + (b * H << 2) : 0, r.cell + ((start + b) * H << 2));
   }
 }
 
-/** Gates, cell and o·tanh(c) of `units` units from `unit` on, for each row, from the row's sums; those of a gate lie `size` bytes apart. */
-function activate(
-  r: ProjectedLstmForward, sums: usize, size: usize, first: i32, end: i32, unit: i32, units: i32, t: i32,
-): void {
-  const B = r.B, rowBytes = <usize>r.H << 2, reverse = r.reverse != 0, atUnit = <usize>unit << 2;
-  const cuts = cutsOf(r.resets, r.T, B, reverse, t);
-  for (let b = first; b < end; b++, sums += STRIP_ROW) {
+/** Step t of a row that does not have it. */
+function keepState(r: ProjectedLstmForward, b: usize, t: i32): void {
+  const inHidden = b * r.P << 2, inCell = b * r.H << 2;
+  copyRow(r.P, hiddenBefore(r, t) + inHidden, hiddenAfter(r, t) + inHidden);
+  copyRow(r.H, cellBefore(r, t) + inCell, cellAfter(r, t) + inCell);
+  fillRow(r.H, 0, r.unprojected + (<usize>t * r.B * r.H << 2) + inCell);
+}
+
+/** Gates, cell and o·tanh(c) of `units` units from `unit` on, for each of `count` rows, from the row's sums. */
+function activate(r: ProjectedLstmForward, sums: usize, rows: usize, count: i32, unit: i32, units: i32, t: i32): void {
+  const B = r.B, rowBytes = <usize>r.H << 2, atUnit = <usize>unit << 2, size = sumsOf(count);
+  const cuts = cutsOf(r.resets, r.T, B, r.reverse != 0, t);
+  for (let place = 0; place < count; place++, sums += STRIP_ROW) {
+    const b = rowAt(rows, place);
     const inState = <usize>b * rowBytes + atUnit, inGates = (<usize>t * B + b) * rowBytes * GATES + atUnit;
     const inStep = <usize>t * B * rowBytes + inState;
-    const before = r.cell + <usize>(reverse ? t + 1 : t) * B * rowBytes + inState;
-    const after = r.cell + <usize>(reverse ? t : t + 1) * B * rowBytes + inState;
-    if (!isActive(r.lengths, b, t)) {
-      copyRow(units, before, after);
-      fillRow(units, 0, r.unprojected + inStep);
-      continue;
-    }
+    const before = cellBefore(r, t) + inState, after = cellAfter(r, t) + inState;
     const cut = isCut(cuts, b);
     if (cut) clearSums(sums, GATES, size);
     for (let done = 0; done < units; done += 4) {
@@ -105,65 +109,70 @@ function activate(
   }
 }
 
-/** The hidden states of step t, for `columns` elements from p on: the sums, or what was there before for rows that have ended. */
-function handOn(r: ProjectedLstmForward, sums: usize, first: i32, end: i32, p: i32, columns: i32, t: i32): void {
-  const B = r.B, P = r.P, reverse = r.reverse != 0;
-  for (let b = first; b < end; b++, sums += STRIP_ROW) {
-    const before = r.hidden + ((<usize>(reverse ? t + 1 : t) * B + b) * P + p << 2);
-    copyRow(columns, isActive(r.lengths, b, t) ? sums : before, r.hidden + ((<usize>(reverse ? t : t + 1) * B + b) * P + p << 2));
-  }
-}
-
 // Backward
 
 /** dHidden [T, B, P], dHLast [B, P], dCLast [B, H] → dGates, dH0, dC0, dHiddenTotal, and the inspected derivatives, as lstmBackward. */
 export function projectedLstmBackward(r: ProjectedLstmBackward, workspace: usize): void {
   const B = r.B, H = r.H, P = r.P;
   if (B == 0) return;
-  packStrips(workspace + WEIGHT, r.weightHh, 4, <usize>P << 2, P, H * GATES);
-  packStrips(workspace + WEIGHT + stripsOf(P, H * GATES), r.weightHr, 4, <usize>H << 2, H, P);
-  parallel(ceilDiv(B, rowsOfTicket(B)), backwardRowsTicket, changetype<usize>(r), workspace, false);
+  const weights = weightAt(workspace, r.T, B);
+  packStrips(weights, r.weightHh, 4, <usize>P << 2, P, H * GATES);
+  packStrips(weights + stripsOf(P, H * GATES), r.weightHr, 4, <usize>H << 2, H, P);
+  shareRows(changetype<usize>(r), workspace, r.T, B, r.lengths, backwardRowsTicket);
 }
 
-/** All steps of some rows, from the last on; dH0 carries what goes back through the recurrent product. */
+/** All steps of a run of rows, from the last on; dH0 carries what goes back through the recurrent product. */
 function backwardRowsTicket(record: usize, workspace: usize, ticket: i32): void {
-  const r = changetype<ProjectedLstmBackward>(record), T = r.T, B = r.B, H = r.H, P = r.P, J = H * GATES;
-  const first = ticket * rowsOfTicket(B), end = min(B, first + rowsOfTicket(B)), count = end - first;
-  const projection = stripsOf(P, J);
-  const sums = sumsAt(workspace, projection + stripsOf(H, P), first);
-  for (let b = first; b < end; b++) {
-    copyOrZero(P, r.dHLast ? r.dHLast + (<usize>b * P << 2) : 0, r.dH0 + (<usize>b * P << 2));
-    copyOrZero(H, r.dCLast ? r.dCLast + (<usize>b * H << 2) : 0, r.dC0 + (<usize>b * H << 2));
-  }
+  const r = changetype<ProjectedLstmBackward>(record), T = r.T, B = r.B, H = r.H, P = r.P, J = H * GATES, runs = runsOf(B);
+  const place = placeOf(ticket, runs, B), rows = rowsFrom(workspace, place), all = placeOf(ticket + 1, runs, B) - place;
+  const weights = weightAt(workspace, T, B), projection = weights + stripsOf(P, J);
+  const sums = projection + stripsOf(H, P) + sumsOf(place) * GATES;
+  finalGradients(r, rows, all);
   for (let step = 0; step < T; step++) {
-    const t = r.reverse ? step : T - 1 - step;
-    hiddenGradients(r, first, end, t);
-    const dHidden = r.dHiddenTotal + ((<usize>t * B + first) * P << 2);
+    const t = r.reverse ? step : T - 1 - step, live = liveRows(workspace, B, t, ticket, runs);
+    for (let i = live; i < all; i++) clearGradients(r, t, rowAt(rows, i));
+    if (live == 0) continue;
+    hiddenGradients(r, rows, live, t);
+    const dHidden = r.dHiddenTotal + (<usize>t * B * P << 2);
     for (let unit = 0; unit < H; unit += STRIP) {
-      const units = min(STRIP, H - unit), weight = workspace + WEIGHT + projection + stripsOf(unit, P);
-      if (P > 0) multiplyStrips(P, dHidden, <usize>P << 2, count, units, weight, 1, 0, sums);
-      else fillRow(<i32>(sumsOf(count) >> 2), 0, sums);
-      cellGradients(r, sums, first, end, unit, units, t);
+      const units = min(STRIP, H - unit), weight = projection + stripsOf(unit, P);
+      if (P > 0) multiplyStrips(P, dHidden, <usize>P << 2, rows, live, units, weight, 1, 0, sums);
+      else fillRow(<i32>(sumsOf(live) >> 2), 0, sums);
+      cellGradients(r, sums, rows, live, unit, units, t);
     }
-    const dGates = r.dGates + (<usize>t * B * J << 2), cuts = cutsOf(r.resets, T, B, r.reverse != 0, t);
-    if (H == 0) {
-      for (let b = first; b < end; b++) if (isActive(r.lengths, b, t)) fillRow(P, 0, r.dH0 + (<usize>b * P << 2));
-      continue;
+    if (H > 0) {
+      const dGates = r.dGates + (<usize>t * B * J << 2), cuts = cutsOf(r.resets, T, B, r.reverse != 0, t);
+      carryBack(J, dGates, rows, live, weights, 0, P, r.dH0, P, false, cuts);
+    } else {
+      for (let i = 0; i < live; i++) fillRow(P, 0, r.dH0 + (<usize>rowAt(rows, i) * P << 2));
     }
-    carryBack(J, dGates, first, end, workspace + WEIGHT, 0, P, r.dH0, P, false, r.lengths, cuts, t);
   }
+}
+
+function finalGradients(r: ProjectedLstmBackward, rows: usize, count: i32): void {
+  const H = r.H, P = r.P;
+  for (let i = 0; i < count; i++) {
+    const inHidden = <usize>rowAt(rows, i) * P << 2, inCell = <usize>rowAt(rows, i) * H << 2;
+    copyOrZero(P, r.dHLast ? r.dHLast + inHidden : 0, r.dH0 + inHidden);
+    copyOrZero(H, r.dCLast ? r.dCLast + inCell : 0, r.dC0 + inCell);
+  }
+}
+
+/** A step behind the end of a row's sequence. */
+function clearGradients(r: ProjectedLstmBackward, t: i32, b: i32): void {
+  const H = r.H, row = <usize>t * r.B + b, inGates = row * H * GATES << 2;
+  fillRow(r.P, 0, r.dHiddenTotal + (row * r.P << 2));
+  fillRow(H * GATES, 0, r.dGates + inGates);
+  if (r.dGateValues) fillRow(H * GATES, 0, r.dGateValues + inGates);
+  if (r.dCellTotal) fillRow(H, 0, r.dCellTotal + (row * H << 2));
 }
 
 /** dHiddenTotal of step t. */
-function hiddenGradients(r: ProjectedLstmBackward, first: i32, end: i32, t: i32): void {
+function hiddenGradients(r: ProjectedLstmBackward, rows: usize, count: i32, t: i32): void {
   const P = r.P;
-  for (let b = first; b < end; b++) {
-    const to = r.dHiddenTotal + ((<usize>t * r.B + b) * P << 2), dH0 = r.dH0 + (<usize>b * P << 2);
-    if (!isActive(r.lengths, b, t)) {
-      fillRow(P, 0, to);
-      continue;
-    }
-    const dHidden = r.dHidden ? r.dHidden + ((<usize>t * r.B + b) * P << 2) : 0;
+  for (let i = 0; i < count; i++) {
+    const b: usize = rowAt(rows, i), inStep = (<usize>t * r.B + b) * P << 2;
+    const to = r.dHiddenTotal + inStep, dH0 = r.dH0 + (b * P << 2), dHidden = r.dHidden ? r.dHidden + inStep : 0;
     for (let left = P, at: usize = 0; left > 0; left -= 4, at += 16) {
       let dh = loadLanes(dH0 + at, left);
       if (dHidden) dh = f32x4.add(dh, loadLanes(dHidden + at, left));
@@ -173,20 +182,13 @@ function hiddenGradients(r: ProjectedLstmBackward, first: i32, end: i32, t: i32)
 }
 
 /** Gradients and inspected values of `units` units of step t, from the sums: those of o·tanh(c). */
-function cellGradients(r: ProjectedLstmBackward, sums: usize, first: i32, end: i32, unit: i32, units: i32, t: i32): void {
+function cellGradients(r: ProjectedLstmBackward, sums: usize, rows: usize, count: i32, unit: i32, units: i32, t: i32): void {
   const B = r.B, gateBytes = <usize>r.H << 2, atUnit = <usize>unit << 2, reverse = r.reverse != 0;
   const cuts = cutsOf(r.resets, r.T, B, reverse, t), dCellTotal = r.dCellTotal, dGateValues = r.dGateValues;
-  for (let b = first; b < end; b++, sums += STRIP_ROW) {
+  for (let place = 0; place < count; place++, sums += STRIP_ROW) {
+    const b = rowAt(rows, place);
     const inState = <usize>b * gateBytes + atUnit, inStep = <usize>t * B * gateBytes + inState;
     const inGates = (<usize>t * B + b) * gateBytes * GATES + atUnit;
-    if (!isActive(r.lengths, b, t)) {
-      for (let gate: usize = 0; gate < 4; gate++) {
-        fillRow(units, 0, r.dGates + inGates + gate * gateBytes);
-        if (dGateValues) fillRow(units, 0, dGateValues + inGates + gate * gateBytes);
-      }
-      if (dCellTotal) fillRow(units, 0, dCellTotal + inStep);
-      continue;
-    }
     const cut = isCut(cuts, b), before = r.cell + <usize>(reverse ? t + 1 : t) * B * gateBytes + inState;
     for (let done = 0; done < units; done += 4) {
       const left = units - done, at = <usize>done << 2, gates = r.gates + inGates + at, dC0 = r.dC0 + inState + at;

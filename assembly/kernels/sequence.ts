@@ -47,7 +47,7 @@ function selectRowsTicket(record: usize, _workspace: usize, ticket: i32): void {
 }
 
 /** The steps that row b has, 0 … T. */
-@inline function lengthOf(lengths: usize, b: i32, T: i32): i32 {
+@inline export function lengthOf(lengths: usize, b: i32, T: i32): i32 {
   return lengths ? max(0, min(T, load<i32>(lengths + (<usize>b << 2)))) : T;
 }
 

@@ -14,21 +14,24 @@ export const STRIP_ROW: usize = 48;
 export const ZEROS: usize = memory.data(48, 16);
 
 /**
- * c = base + Σ over k of a[row][k]·b[k] for `tileRows` rows after tileRows rows, `rows` in all, and 4·vectors columns; depth ≥ 1. base may be
- * c itself. A row that is not there is the one before it, once more, in c too.
+ * c = base + Σ over k of a[row][k]·b[k] for rows `row` … `end` − 1, `tileRows` at a time, and 4·vectors columns; depth ≥ 1. base may be
+ * c itself. A row of a that is not there is the one before it, once more. Rows of a are those that `from` names, rows of base and c
+ * those that `to` names, int32 each; where there is no such list, they lie one after another.
  *
  * V8 up to 12.4 loads all operands of a basic block before it uses the first: nine sums and the six operands of a step just fit
  * its fifteen registers, and nine are what keeps two multiply-adds under way all the time, of four cycles each. The exits between the
  * steps keep blocks that small and leave no remainder loop. Nothing here may be an array or a closure.
  */
 @inline function multiply(
-  vectors: i32, tileRows: i32, rows: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+  vectors: i32, tileRows: i32, row: i32, end: i32, depth: i32, from: usize, a: usize, aRow: usize, b: usize, to: usize, base: usize,
+  baseRow: usize, c: usize, cRow: usize,
 ): void {
-  for (; rows > 0; rows -= tileRows, a += aRow * tileRows, base += baseRow * tileRows, c += cRow * tileRows) {
+  for (; row < end; row += tileRows) {
     let c00 = splat(0), c04 = splat(0), c08 = splat(0);
     let c10 = splat(0), c14 = splat(0), c18 = splat(0);
     let c20 = splat(0), c24 = splat(0), c28 = splat(0);
-    let a0 = a, a1 = rows > 1 ? a + aRow : a, a2 = tileRows > 2 ? a1 + aRow : a1, strip = b, left = depth;
+    let a0 = a + aRow * rowOf(from, row), a1 = a + aRow * rowOf(from, min(row + 1, end - 1));
+    let a2 = tileRows > 2 ? a + aRow * rowOf(from, row + 2) : a1, strip = b, left = depth;
     while (true) {
       {
         const b0 = v128.load(strip), b4 = vectors > 1 ? v128.load(strip, 16) : b0, b8 = vectors > 2 ? v128.load(strip, 32) : b0;
@@ -122,11 +125,18 @@ export const ZEROS: usize = memory.data(48, 16);
       a0 += 32, a1 += 32, strip += 384;
       if (tileRows > 2) a2 += 32;
     }
-    finishRow(vectors, base, c, c00, c04, c08);
-    finishRow(vectors, base + baseRow, c + cRow, c10, c14, c18);
-    if (tileRows > 2) finishRow(vectors, base + baseRow * 2, c + cRow * 2, c20, c24, c28);
+    const c0 = rowOf(to, row), c1 = rowOf(to, row + 1);
+    finishRow(vectors, base + baseRow * c0, c + cRow * c0, c00, c04, c08);
+    finishRow(vectors, base + baseRow * c1, c + cRow * c1, c10, c14, c18);
+    if (tileRows > 2) {
+      const c2 = rowOf(to, row + 2);
+      finishRow(vectors, base + baseRow * c2, c + cRow * c2, c20, c24, c28);
+    }
   }
 }
+
+/** The `place`th row, of those that `order` names if there is such a list. */
+@inline function rowOf(order: usize, place: i32): usize { return order ? load<i32>(order + (<usize>place << 2)) : place; }
 
 @inline function finishRow(vectors: i32, base: usize, c: usize, sum0: v128, sum4: v128, sum8: v128): void {
   v128.store(c, f32x4.add(v128.load(base), sum0));
@@ -134,23 +144,35 @@ export const ZEROS: usize = memory.data(48, 16);
   if (vectors > 2) v128.store(c, f32x4.add(v128.load(base, 32), sum8), 32);
 }
 
-function triplesOf12(rows: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize): void {
-  multiply(3, 3, rows, depth, a, aRow, b, base, baseRow, c, cRow);
+function triplesOf12(
+  row: i32, end: i32, depth: i32, from: usize, a: usize, aRow: usize, b: usize, to: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+): void {
+  multiply(3, 3, row, end, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
 }
-function triplesOf8(rows: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize): void {
-  multiply(2, 3, rows, depth, a, aRow, b, base, baseRow, c, cRow);
+function triplesOf8(
+  row: i32, end: i32, depth: i32, from: usize, a: usize, aRow: usize, b: usize, to: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+): void {
+  multiply(2, 3, row, end, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
 }
-function triplesOf4(rows: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize): void {
-  multiply(1, 3, rows, depth, a, aRow, b, base, baseRow, c, cRow);
+function triplesOf4(
+  row: i32, end: i32, depth: i32, from: usize, a: usize, aRow: usize, b: usize, to: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+): void {
+  multiply(1, 3, row, end, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
 }
-function pairsOf12(rows: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize): void {
-  multiply(3, 2, rows, depth, a, aRow, b, base, baseRow, c, cRow);
+function pairsOf12(
+  row: i32, end: i32, depth: i32, from: usize, a: usize, aRow: usize, b: usize, to: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+): void {
+  multiply(3, 2, row, end, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
 }
-function pairsOf8(rows: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize): void {
-  multiply(2, 2, rows, depth, a, aRow, b, base, baseRow, c, cRow);
+function pairsOf8(
+  row: i32, end: i32, depth: i32, from: usize, a: usize, aRow: usize, b: usize, to: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+): void {
+  multiply(2, 2, row, end, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
 }
-function pairsOf4(rows: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize): void {
-  multiply(1, 2, rows, depth, a, aRow, b, base, baseRow, c, cRow);
+function pairsOf4(
+  row: i32, end: i32, depth: i32, from: usize, a: usize, aRow: usize, b: usize, to: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
+): void {
+  multiply(1, 2, row, end, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
 }
 
 /** How many of so many rows come in threes: all but two or four, so that none is left over. */
@@ -166,17 +188,27 @@ function pairsOf4(rows: i32, depth: i32, a: usize, aRow: usize, b: usize, base: 
 export function multiplyRoomyStrip(
   rows: i32, columns: i32, depth: i32, a: usize, aRow: usize, b: usize, base: usize, baseRow: usize, c: usize, cRow: usize,
 ): void {
-  const first = inTriples(rows), rest = rows - first;
-  const a2 = a + aRow * first, base2 = base + baseRow * first, c2 = c + cRow * first;
+  multiplyRowsOf(rows, columns, depth, 0, a, aRow, b, 0, base, baseRow, c, cRow);
+}
+
+/**
+ * As {@link multiplyRoomyStrip}, for the rows of a that `from` names and the rows of base and c that `to` names, int32 each; without a list,
+ * one after another. Rows that `to` names are two or more.
+ */
+export function multiplyRowsOf(
+  rows: i32, columns: i32, depth: i32, from: usize, a: usize, aRow: usize, b: usize, to: usize, base: usize, baseRow: usize, c: usize,
+  cRow: usize,
+): void {
+  const inThrees = inTriples(rows);
   if (columns > 8) {
-    triplesOf12(first, depth, a, aRow, b, base, baseRow, c, cRow);
-    pairsOf12(rest, depth, a2, aRow, b, base2, baseRow, c2, cRow);
+    triplesOf12(0, inThrees, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
+    pairsOf12(inThrees, rows, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
   } else if (columns > 4) {
-    triplesOf8(first, depth, a, aRow, b, base, baseRow, c, cRow);
-    pairsOf8(rest, depth, a2, aRow, b, base2, baseRow, c2, cRow);
+    triplesOf8(0, inThrees, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
+    pairsOf8(inThrees, rows, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
   } else {
-    triplesOf4(first, depth, a, aRow, b, base, baseRow, c, cRow);
-    pairsOf4(rest, depth, a2, aRow, b, base2, baseRow, c2, cRow);
+    triplesOf4(0, inThrees, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
+    pairsOf4(inThrees, rows, depth, from, a, aRow, b, to, base, baseRow, c, cRow);
   }
 }
 
