@@ -92,12 +92,13 @@ function stepForward(
   for (; unit < lastUnit; unit += STRIP) {
     const units = min(STRIP, lastUnit - unit);
     multiplyStrips(H, before, rowBytes, rows, live, units, weight + stripsOf(unit, H), GATES, stripsOf(H, H), sums);
-    activate(r, sums, rows, live, unit, units, t);
+    if ((units & 3) == 0) activateWhole(r, sums, rows, live, unit, units, t);
+    else activate(r, sums, rows, live, unit, units, false, t);
   }
 }
 
 /** Gates and hidden state of `units` units from `unit` on, for each of `count` rows, from the row's sums. */
-function activate(r: GruForward, sums: usize, rows: usize, count: i32, unit: i32, units: i32, t: i32): void {
+@inline function activate(r: GruForward, sums: usize, rows: usize, count: i32, unit: i32, units: i32, whole: bool, t: i32): void {
   const B = r.B, rowBytes = <usize>r.H << 2, bias = r.biasHh, size = sumsOf(count);
   const cuts = cutsOf(r.resets, r.T, B, r.reverse != 0, t), atUnit = <usize>unit << 2;
   for (let i = 0; i < count; i++, sums += STRIP_ROW) {
@@ -107,7 +108,7 @@ function activate(r: GruForward, sums: usize, rows: usize, count: i32, unit: i32
     const cut = isCut(cuts, b);
     if (cut) clearSums(sums, GATES, size);
     for (let done = 0; done < units; done += 4) {
-      const left = units - done, at = <usize>done << 2;
+      const left = whole ? 4 : units - done, at = <usize>done << 2;
       const x = r.xGates + inGates + at, gates = r.gates + inGates + at;
       let qr = v128.load(sums + at), qz = v128.load(sums + size + at), qn = v128.load(sums + size * 2 + at);
       if (bias) {
@@ -127,6 +128,11 @@ function activate(r: GruForward, sums: usize, rows: usize, count: i32, unit: i32
       storeLanes(h + at, fma(z, f32x4.sub(hBefore, n), n), left);
     }
   }
+}
+
+/** Whole vectors of units, in a function of their own, so that no question about `left` remains in its loops. */
+function activateWhole(r: GruForward, sums: usize, rows: usize, count: i32, unit: i32, units: i32, t: i32): void {
+  activate(r, sums, rows, count, unit, units, true, t);
 }
 
 // Backward

@@ -58,8 +58,9 @@ const ORDER: usize = 64;
 }
 
 /**
- * Puts the rows in their order, those of the same length as they come, and counts the live rows of each step. Rows of several
- * lengths are dealt to the runs in turn, so that all of them have as much to do.
+ * Puts the rows in their order, those of the same length as they come, and counts the live rows of each step. Where rows end early they
+ * are dealt to the runs in turn, so that all of these have as much to do; else a run is of neighbours, since lanes disturb each other
+ * least that way.
  */
 export function orderRows(workspace: usize, T: i32, B: i32, lengths: usize, runs: i32): void {
   const order = orderAt(workspace), live = liveAt(workspace, B);
@@ -73,11 +74,11 @@ export function orderRows(workspace: usize, T: i32, B: i32, lengths: usize, runs
     const at = live + (<usize>t << 2);
     store<i32>(at, load<i32>(at) + load<i32>(at, 4));
   }
+  const deals = rowAt(live, T) < B;
   for (let b = B - 1; b >= 0; b--) {
     const its = live + (<usize>lengthOf(lengths, b, T) << 2), place = load<i32>(its) - 1;
     store<i32>(its, place);
-    const dealt = lengths ? placeOf(place % runs, runs, B) + place / runs : place;
-    store<i32>(order + (<usize>dealt << 2), b);
+    store<i32>(order + (<usize>(deals ? placeOf(place % runs, runs, B) + place / runs : place) << 2), b);
   }
 }
 
