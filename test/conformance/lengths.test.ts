@@ -18,6 +18,10 @@ const lengthsOf: Readonly<Record<string, (T: number, B: number, random: Random) 
   none: (_, B) => Array.from({ length: B }, () => 0),
 };
 
+/** Two kinds of lengths for each of the sizes, in turns. */
+const kindsFor = (index: number) =>
+  Object.entries(lengthsOf).filter((_, kind) => [0, 2].includes((kind + index) % Object.keys(lengthsOf).length));
+
 /** Rows in tiles and in less than one, in one ticket and in several; the last so few and wide that units are shared out. */
 const sizes: readonly (readonly [T: number, B: number, H: number])[] = [
   [7, 1, 9],
@@ -39,7 +43,7 @@ const isOfSteps = ({ shape, type }: OperandSpec): boolean =>
 function casesOf(instruction: InstructionName, others: Readonly<Record<string, number>> = {}): Case[] {
   const operands = Object.entries<OperandSpec>(specOf(instruction).operands);
   return sizes.flatMap(([T, B, H], index) =>
-    Object.entries(lengthsOf).flatMap(([note, lengthsFrom]) =>
+    kindsFor(index).flatMap(([note, lengthsFrom]) =>
       [0, 1].map((reverse) => {
         const dims = { T, B, H, reverse, ...others };
         const lengths = lengthsFrom(T, B, randomFrom(`${note} ${T} ${B}`));
