@@ -61,7 +61,7 @@ export interface Built {
   readonly tools: Readonly<Record<string, string>>;
 }
 
-/** What this machine lacks for a variant, and its name in Debian; or the tools, by the names they go by here. */
+/** The tools, by the names they go by here, or what this machine lacks. */
 async function findTools(name: VariantName): Promise<{ lack: string } | { tools: Record<string, string> }> {
   const tools: Record<string, string> = {};
   const lacks: string[] = [];
@@ -73,6 +73,12 @@ async function findTools(name: VariantName): Promise<{ lack: string } | { tools:
   if (lacks.length > 0) return { lack: lacks.join('; ') };
   const lack = await findLack();
   return lack === undefined ? { tools } : { lack };
+}
+
+/** What this machine lacks for a variant, and its name in Debian; `undefined` where it has everything. */
+export async function variantLack(name: VariantName): Promise<string | undefined> {
+  const found = await findTools(name);
+  return 'lack' in found ? found.lack : undefined;
 }
 
 /** A folder that holds what the project's folder holds, but has a build of its own. */
