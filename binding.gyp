@@ -45,6 +45,10 @@
             "cflags": ["-fsanitize=fuzzer-no-link,<(seqgrad_sanitize)", "-mllvm", "-asan-instrumentation-with-call-threshold=0"]
           }, {
             "cflags": ["-fsanitize=<(seqgrad_sanitize)"]
+          }],
+          # As above, for GCC.
+          ["seqgrad_fuzz==0 and 'address' in seqgrad_sanitize", {
+            "cflags": ["--param", "asan-instrumentation-with-call-threshold=0"]
           }]
         ]
       }]

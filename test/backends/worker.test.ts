@@ -49,9 +49,15 @@ onThreads(
       await executor.grow(LONG_ELEMENTS);
       const long = await executor.load(longProgram(20_000), LONG_ELEMENTS);
       const pending = [long.run(), executor.read(RESERVED_ELEMENTS, 'f32', 1), long.profile()];
-      const settled = Promise.allSettled(pending);
+      let isSettled = false;
+      const settled = Promise.allSettled(pending).finally(() => {
+        isSettled = true;
+      });
       await new Promise((resolve) => setTimeout(resolve, 50));
       await workers[lane]?.terminate();
+      // Well within a second: nothing looks for the worker from time to time, its end itself is the news.
+      await new Promise((resolve) => setImmediate(resolve));
+      t.true(isSettled, `lane ${lane}: rejected when the worker is gone, not later`);
       for (const result of await settled) {
         t.is(result.status, 'rejected');
         if (result.status === 'rejected') t.true(result.reason instanceof WorkerLostError, String(result.reason));
