@@ -37,7 +37,7 @@
     },
     "conditions": [
       ["seqgrad_sanitize!=''", {
-        "cflags": ["-O1", "-g", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"],
+        "cflags": ["-O1", "-g1", "-fno-omit-frame-pointer", "-fno-sanitize-recover=all"],
         "ldflags": ["-fsanitize=<(seqgrad_sanitize)"],
         "conditions": [
           ["seqgrad_fuzz==1", {
