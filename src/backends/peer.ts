@@ -48,15 +48,16 @@ export interface PeerEvents {
   lost(what: string): void;
 }
 
-/** A worker that has not started by then is lost. */
-const PATIENCE_MILLISECONDS = 30_000;
+/** A worker that has not started after so many looks is lost. A process that was stopped for a while has not looked meanwhile. */
+const PATIENCE_LOOKS = 30;
+const LOOK_MILLISECONDS = 1000;
 
 /** A worker that has been told what to be. It does not keep the process alive, unless `ref` says so. */
 export class Peer {
   readonly #worker: AnyWorker;
   readonly #events: PeerEvents;
   readonly #lock: string | undefined;
-  readonly #patience: ReturnType<typeof setTimeout>;
+  readonly #patience: ReturnType<typeof setInterval>;
   #started = false;
   #ended = false;
 
@@ -74,7 +75,10 @@ export class Peer {
       worker.addEventListener('error', ({ message }) => this.#lose(message || 'its script does not load'));
     }
     this.post({ ...start, lock: this.#lock } satisfies Start);
-    this.#patience = setTimeout(() => this.#lose('it does not start'), PATIENCE_MILLISECONDS);
+    let looks = 0;
+    this.#patience = setInterval(() => {
+      if (++looks === PATIENCE_LOOKS) this.#lose('it does not start');
+    }, LOOK_MILLISECONDS);
     this.#patience.unref?.(); // in Node it would keep the process
   }
 
@@ -85,7 +89,7 @@ export class Peer {
 
   #begin(started: Started): void {
     this.#started = true;
-    clearTimeout(this.#patience);
+    clearInterval(this.#patience);
     if ('failed' in started) {
       this.#lose(started.failed);
       return;
@@ -109,14 +113,14 @@ export class Peer {
 
   end(): void {
     this.#ended = true;
-    clearTimeout(this.#patience);
+    clearInterval(this.#patience);
     void this.#worker.terminate();
   }
 
   #lose(what: string): void {
     if (this.#ended) return;
     this.#ended = true;
-    clearTimeout(this.#patience);
+    clearInterval(this.#patience);
     this.#events.lost(what);
   }
 }
