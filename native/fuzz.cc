@@ -23,6 +23,8 @@ constexpr size_t CHOICES = 4;
 constexpr int THREADS = 2;
 /// A run visits about as many elements at most; a heap has at most so many behind those that are reserved.
 constexpr double MOST_WORK = 2e6, MOST_ELEMENTS = 40000;
+/// A program that wants a larger workspace is not run: attention of no rows may have heads of any size.
+constexpr double MOST_WORKSPACE = 1e8;
 
 /// xorshift64* (Vigna 2016): what the heap holds shall depend on the input only.
 struct Random {
@@ -82,6 +84,16 @@ int32_t quickRecords(const std::vector<int32_t>& words, int32_t recordCount, dou
   return recordCount;
 }
 
+double workspaceOf(const std::vector<int32_t>& words, int32_t recordCount) {
+  double elements = 0;
+  size_t at = seqgrad::HEADER_WORDS;
+  for (int32_t record = 0; record < recordCount; record++) {
+    elements = std::max(elements, seqgrad::workspaceElements(words.data() + at));
+    at += words[at + 1];
+  }
+  return elements;
+}
+
 void runOn(size_t elements, uint32_t seed, Program& program, const std::vector<int32_t>& words) {
   // Exactly as large as was checked: an access behind it is one that AddressSanitizer sees.
   // (The planted fault, which test/fuzz wants to be found: one element less.)
@@ -108,7 +120,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const auto program = Program::create(words.data(), words.size(), isaOf(choices[1] >> 1), numerics);
   if (program == nullptr) return 0;
   const size_t elements = seqgrad::RESERVED + std::min(choices[0], static_cast<uint32_t>(MOST_ELEMENTS));
-  if (program->check(static_cast<double>(elements)).fault == 0) runOn(elements, choices[2], *program, words);
+  if (program->check(static_cast<double>(elements)).fault != 0) return 0;
+  if (workspaceOf(words, program->recordCount()) > MOST_WORKSPACE) return 0;
+  runOn(elements, choices[2], *program, words);
   return 0;
 }
 

@@ -4,18 +4,18 @@ import { absence } from './addon.js';
 import { endingOf, processWays, workerWays } from './endings.js';
 
 const TIMES = 500;
-const MINUTES_10 = 600_000;
+const MINUTES_30 = 1_800_000;
 
 if (absence === undefined) {
   for (const way of workerWays) {
     test.serial(`${way}, ${TIMES} times`, async (t) => {
-      t.timeout(MINUTES_10);
+      t.timeout(MINUTES_30);
       t.is(await endingOf(way, TIMES), 'exit code 0');
     });
   }
   for (const [way, code] of Object.entries(processWays)) {
     test.serial(`${way}, ${TIMES} times`, async (t) => {
-      t.timeout(MINUTES_10);
+      t.timeout(MINUTES_30);
       for (let count = 0; count < TIMES; count++) t.is(await endingOf(way, count), `exit code ${code}`);
     });
   }
