@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { Backend } from '../../src/backends/executor.js';
+import { type Backend, OutOfMemoryError } from '../../src/backends/executor.js';
 import { DataError } from '../../src/data/errors.js';
 import type { LanguageModel } from '../../src/models/language-model.js';
 import { OptionError } from '../../src/program/options.js';
@@ -110,6 +110,28 @@ onEvery('a batch that does not fit is refused, and training goes on as if it had
   };
   t.is(await run(true), await run(false));
 });
+
+onEvery(
+  'a step that memory cannot hold names its bytes, and training goes on as if it had not been',
+  async (t, backend) => {
+    const run = async (disturbed: boolean): Promise<string> => {
+      const model = await smallModel(backend);
+      const trainer = new Trainer(model, { learningRate: 0.01 });
+      await trainer.fit(take(model, 2));
+      if (disturbed) {
+        const [batch] = take(model, 1, 2) as [Batch];
+        const time = 3_000_000;
+        const tokens = new Int32Array(batch.batch * time);
+        const long = { ...batch, time, inputs: { ...batch.inputs, tokens, labels: tokens }, labelCount: tokens.length };
+        const error = await t.throwsAsync(trainer.fit([long]), { instanceOf: OutOfMemoryError });
+        t.regex(error.message, /activations \(\d{10} bytes\)/);
+      }
+      await trainer.fit(take(model, 2, 2));
+      return everything(model);
+    };
+    t.is(await run(true), await run(false));
+  },
+);
 
 const hashes = async (backend: Backend, options: TrainerOptions = {}): Promise<string> => {
   const model = await smallModel(backend, { dropout: 0.3, layers: 2 });
