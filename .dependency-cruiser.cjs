@@ -1,7 +1,7 @@
 /**
  * Arrows point down only:
  *
- *     cli → bench, models → inspect → train → nn, optim → ops → graph → program
+ *     cli → bench → models → inspect → train → nn, optim → ops → graph → program
  *     backends → program
  *     formats, metrics: leaves; text: data, formats; data, which knows options and random numbers of program; any layer from nn upwards may use them
  *     host: what Node has, a leaf for all
@@ -31,7 +31,7 @@ const mayUse = {
     'formats',
     'metrics',
   ],
-  bench: ['train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
+  bench: ['models', 'train', 'inspect', 'nn', 'optim', 'ops', 'graph', 'program', 'backends', 'data', 'formats'],
   cli: [
     'bench',
     'models',

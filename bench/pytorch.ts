@@ -8,6 +8,7 @@ import { type MeasuredStep, measureSteps } from '../src/bench/measure.js';
 import { type Cell, creditedFlops, tokensOf } from '../src/bench/models.js';
 import { median, quantile } from '../src/bench/statistics.js';
 import type { StepTimes } from '../src/bench/step.js';
+import type { Subject } from '../src/bench/subjects.js';
 import {
   type CellFlags,
   cellFrom,
@@ -32,11 +33,12 @@ import {
 } from '../src/cli/bench/rows.js';
 import { formatNumber, formatShare, formatTable } from '../src/cli/bench/table.js';
 import { type BackendFlags, withBackend } from '../src/cli/command.js';
+import { peerCells } from './peer-cells.js';
 
 type Flags = BackendFlags &
   CellFlags &
   EffortFlags &
-  OutputFlags & { readonly python: string; readonly preload?: string };
+  OutputFlags & { readonly python: string; readonly preload?: string; readonly all?: true };
 
 const script = fileURLToPath(new URL('../../bench/pytorch_step.py', import.meta.url));
 
@@ -100,10 +102,16 @@ function theirs(cell: Cell, { milliseconds, version }: PytorchTimes, ours: Measu
   ];
 }
 
+/** One after the other; `--all` takes the shapes that we have for the model in place of the one that sizes describe. */
 async function pytorch(flags: Flags): Promise<void> {
   const output = new Output(flags);
-  const cell = cellFrom(flags);
+  const asked = cellFrom(flags);
   const subject = await subjectFrom(flags);
+  const cells = flags.all ? peerCells.filter(({ model }) => model === asked.model) : [asked];
+  for (const cell of cells) await compare(cell, subject, output, flags);
+}
+
+async function compare(cell: Cell, subject: Subject, output: Output, flags: Flags): Promise<void> {
   const { rounds, seconds } = flags;
   const launches: PytorchTimes[] = [];
   const other: Measurement<StepTimes> = {
@@ -163,6 +171,7 @@ export function definePytorch(program: Command): void {
     .description('training steps beside those of PyTorch, in turns, each launch a process of its own')
     .option('--python <path>', 'a Python that has PyTorch', 'python3')
     .option('--preload <library>', 'matrix products for PyTorch, loaded before its own')
+    .option('--all', 'every shape that we have for the model, sizes are not looked at')
     .action(pytorch);
   withOutput(withEffort(withBackend(withCell(command)), 2));
 }

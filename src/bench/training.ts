@@ -23,13 +23,13 @@ export async function startTraining(cell: Cell, backend: Backend): Promise<Train
 }
 
 /** Families of instructions that are matrix products, besides what is elementwise in them and does not count. */
-const productFamilies: ReadonlySet<string> = new Set(['matmul', 'lstm', 'rnn', 'gru']);
+const productFamilies: ReadonlySet<string> = new Set(['matmul', 'lstm', 'rnn', 'gru', 'attention']);
 
 const isProduct = ({ instruction }: AnyCall<unknown>): boolean => productFamilies.has(specOf(instruction).family);
 
 /**
  * Floating-point operations of the matrix products that a training step really executes. They can be fewer than those it is credited
- * with: a product that gives the same numbers in fewer operations is not worth less.
+ * with: a product that gives the same numbers in fewer operations is not worth less; and more, where attention computes scores again.
  */
 export async function executedFlops({ trainer }: Training, cell: Cell): Promise<number> {
   const { accumulate, update } = await trainer.programs(cell);

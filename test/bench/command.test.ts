@@ -46,6 +46,21 @@ test.serial('step: one JSON line with the keys that are promised', async (t) => 
   t.true(Math.abs(number('tokens_per_s') - 6000 / number('ms_median')) < 1e-6);
 });
 
+test.serial('step and profile of a BERT: heads and feed-forward units are among its keys', async (t) => {
+  const sizes = ['--model', 'bert', '--hidden', '6', '--layers', '1', '--heads', '2', '--ff', '7', ...tiny.slice(2)];
+  const step = await run(['bench', 'step', ...sizes, ...brief, ...reference, '--json']);
+  t.is(step.code, 0, step.stderr);
+  const [row] = linesOf(step.stdout);
+  t.like(row, { model: 'bert', hidden: 6, layers: 1, heads: 2, ff: 7, vocab: 7, batch: 2, time: 3 });
+  const forward = 2 * (4 * 6 * 6 + 2 * 6 * 7 + 2 * 3 * 6 + 6 * 6 + 6 * 7);
+  t.is(row!.gflop, (3 * 6 * forward) / 1e9);
+  t.is(row!.gflop_executed, (3 * 6 * forward + 2 * 6 * 3 * 6) / 1e9);
+  const profile = await run(['bench', 'profile', ...sizes, '--seconds', '0.02', ...reference, '--json']);
+  t.is(profile.code, 0, profile.stderr);
+  const kinds = linesOf(profile.stdout).map(({ instruction }) => instruction);
+  for (const kind of ['attention', 'attentionBackward', 'layerNormBackward']) t.true(kinds.includes(kind), kind);
+});
+
 test.serial('step: a table for people', async (t) => {
   const { code, stdout } = await run(['bench', 'step', ...tiny, ...brief, ...reference, '--no-json']);
   t.is(code, 0);
@@ -157,7 +172,8 @@ test.serial('peak: arithmetic and memory', async (t) => {
 const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a model that is not there', ['step', '--model', 'transformer'], /--model.*transformer.*lstm/],
   ['bfloat16', ['step', '--dtype', 'bfloat16'], /--dtype.*float32, the only one so far.*bfloat16/],
-  ['heads without attention', ['step', '--heads', '4'], /--heads.*bert/],
+  ['heads without attention', ['step', '--heads', '4'], /no `heads` beside the model lstm, only bert/],
+  ['heads that do not divide the width', ['step', '--model', 'bert', '--heads', '3'], /multiple of `heads`, 3, .*128/],
   ['no hidden units', ['profile', '--hidden', '0'], /--hidden.*whole number from 1.*0/],
   ['half a layer', ['step', '--layers', '0.5'], /--layers.*whole number from 1.*0\.5/],
   ['no rounds', ['compare', '--rounds', '0'], /--rounds.*whole number from 1/],

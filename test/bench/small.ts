@@ -1,12 +1,14 @@
 /** Cells so small that the reference trains them at once, and a backend that leaves something out. */
 import type { Backend } from '../../src/backends/executor.js';
 import { referenceBackend } from '../../src/backends/reference.js';
-import type { Cell } from '../../src/bench/models.js';
+import { type Cell, cellOf } from '../../src/bench/models.js';
 import { decode } from '../../src/program/encode.js';
 
 export const reference = referenceBackend({ isa: 'float32' });
 export const exact = referenceBackend({ isa: 'float64' });
-export const small: Cell = { model: 'lstm', hidden: 8, layers: 1, vocabulary: 10, batch: 3, time: 4 };
+const sizes = { hidden: 8, layers: 1, vocabulary: 10, batch: 3, time: 4 };
+export const small: Cell = cellOf('lstm', sizes);
+export const smallBert: Cell = cellOf('bert', { ...sizes, heads: 2, feedForward: 12 });
 
 /** The reference, but it leaves out the instruction at `skipped` of the program that has `marker` in it. */
 export function leavingOut(marker: string, skipped: number): Backend {

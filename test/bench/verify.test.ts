@@ -1,7 +1,16 @@
 /** The bench times nothing that is wrong, and counts the operations of the model's matrix products. */
 import test from 'ava';
 import type { Backend } from '../../src/backends/executor.js';
-import { type Cell, creditedFlops, describeCell, modelNamed, modelNames, smaller } from '../../src/bench/models.js';
+import {
+  type Cell,
+  cellOf,
+  creditedFlops,
+  describeCell,
+  modelNamed,
+  modelNames,
+  networkOf,
+  smaller,
+} from '../../src/bench/models.js';
 import { distance, sketchDisagreement, sketchOf } from '../../src/bench/sketch.js';
 import { executedFlops, startTraining } from '../../src/bench/training.js';
 import {
@@ -14,16 +23,16 @@ import {
   witnessFor,
 } from '../../src/bench/verify.js';
 import { OptionError } from '../../src/program/options.js';
-import { exact, leavingOut, reference, small } from './small.js';
+import { exact, leavingOut, reference, small, smallBert } from './small.js';
 
 const cells: readonly Cell[] = [
-  small,
-  { ...small, layers: 3 },
-  { ...small, hidden: 64, vocabulary: 96, batch: 8, time: 32 },
-  { ...small, hidden: 256, layers: 2, vocabulary: 96, batch: 32, time: 64 },
-].flatMap((cell) => modelNames.map((model) => ({ ...cell, model })));
+  { hidden: 8, vocabulary: 10, batch: 3, time: 4 },
+  { hidden: 8, layers: 3, vocabulary: 10, batch: 3, time: 4 },
+  { hidden: 64, vocabulary: 96, batch: 8, time: 32 },
+  { hidden: 256, layers: 2, vocabulary: 96, batch: 32, time: 64 },
+].flatMap((sizes) => modelNames.map((model) => cellOf(model, sizes)));
 
-for (const cell of cells) {
+for (const cell of cells.filter(({ model }) => model !== 'bert')) {
   test(`${describeCell(cell)}: the operations executed are at most those credited, three times the forward products`, async (t) => {
     const training = await startTraining(cell, reference);
     const executed = await executedFlops(training, cell);
@@ -32,9 +41,38 @@ for (const cell of cells) {
   });
 }
 
+for (const cell of cells.filter(({ model }) => model === 'bert')) {
+  test(`${describeCell(cell)}: the operations executed are those credited, and the scores of attention once more`, async (t) => {
+    const training = await startTraining(cell, reference);
+    const { batch, time, hidden, layers } = cell;
+    t.is(await executedFlops(training, cell), creditedFlops(cell) + 2 * layers * batch * time * time * hidden);
+  });
+}
+
 test('the model of the README is credited with what a reader counts by hand', (t) => {
   const perToken = 2 * (512 * 128 + 512 * 128 + 128 * 96);
   t.is(creditedFlops({ ...small, hidden: 128, vocabulary: 96, batch: 32, time: 64 }), 3 * perToken * 32 * 64);
+});
+
+test('BERT-tiny is credited with what a reader counts by hand, its head with every position', (t) => {
+  const layer = 128 * 384 + 128 * 128 + 128 * 512 + 512 * 128 + 2 * 128 * 128;
+  t.is(creditedFlops(cellOf('bert')), 3 * 1024 * 2 * (2 * layer + 128 * 128 + 128 * 8192));
+  t.is(cellOf('bert', { hidden: 768 }).heads, 12);
+});
+
+test('sizes that do not fit a model are refused by name', (t) => {
+  t.throws(() => cellOf('bert', { heads: 3 }), { instanceOf: OptionError, message: /multiple of `heads`, 3, .*128/ });
+  t.throws(() => cellOf('gru', { feedForward: 3 }), {
+    instanceOf: OptionError,
+    message: /no `feedForward`.*gru.*bert/,
+  });
+});
+
+test('every cell that is verified in place of a larger one is a model itself', (t) => {
+  for (const heads of [2, 8, 16, 512]) {
+    const cell = smaller(cellOf('bert', { hidden: 512, heads }));
+    t.notThrows(() => networkOf(cell), describeCell(cell));
+  }
 });
 
 const expect = async (cell: Cell, backend: Backend): Promise<Expectation> => ({
@@ -50,18 +88,23 @@ test('float32 agrees with float64, on the smaller shapes that stand for larger o
   }
 });
 
-test('a backend that leaves out any one instruction of the step is not timed', async (t) => {
-  const expectations = [await expect(small, exact)];
-  const { trainer } = await startTraining(small, reference);
-  const { accumulate, update } = await trainer.programs(small);
-  const programs = { softmaxCrossEntropy: accumulate, adamw: update };
-  for (const [marker, { calls }] of Object.entries(programs)) {
-    for (const [skipped, { instruction, label }] of calls.entries()) {
-      const error = await startVerified(small, leavingOut(marker, skipped), expectations).then(() => undefined, String);
-      t.regex(error ?? 'timed', /WrongResultError|NonFiniteError/, `without ${instruction} of ${label}`);
+for (const cell of [small, smallBert]) {
+  test(`${describeCell(cell)}: a backend that leaves out any one instruction of the step is not timed`, async (t) => {
+    const expectations = [await expect(cell, exact)];
+    const { trainer } = await startTraining(cell, reference);
+    const { accumulate, update } = await trainer.programs(cell);
+    const programs = { softmaxCrossEntropy: accumulate, adamw: update };
+    for (const [marker, { calls }] of Object.entries(programs)) {
+      for (const [skipped, { instruction, label }] of calls.entries()) {
+        const error = await startVerified(cell, leavingOut(marker, skipped), expectations).then(
+          () => undefined,
+          String,
+        );
+        t.regex(error ?? 'timed', /WrongResultError|NonFiniteError/, `without ${instruction} of ${label}`);
+      }
     }
-  }
-});
+  });
+}
 
 test('a wrong number is named, with what it was compared with', async (t) => {
   const expectation = await expect(small, reference);

@@ -1,7 +1,7 @@
 /** The options of `seqgrad bench`. */
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { BackendOptions } from '../../backends/select.js';
-import { type Cell, modelNamed, modelNames } from '../../bench/models.js';
+import { type Cell, cellOf, modelNamed, modelNames } from '../../bench/models.js';
 import { chooseSubject, type Subject } from '../../bench/subjects.js';
 import { type BackendFlags, numberOption, positive } from '../command.js';
 
@@ -29,11 +29,13 @@ export const withEffort = (command: Command, seconds: number): Command =>
 
 export interface CellFlags {
   readonly model: string;
-  readonly hidden: number;
-  readonly layers: number;
-  readonly vocab: number;
-  readonly batch: number;
-  readonly time: number;
+  readonly hidden?: number;
+  readonly layers?: number;
+  readonly heads?: number;
+  readonly ff?: number;
+  readonly vocab?: number;
+  readonly batch?: number;
+  readonly time?: number;
 }
 
 const dtype = (name: string): string => {
@@ -41,32 +43,32 @@ const dtype = (name: string): string => {
   throw new InvalidArgumentError(`Expected float32, the only one so far, but received ${name}.`);
 };
 
-const onlyForBert = (): never => {
-  throw new InvalidArgumentError('It belongs to the model bert, which is not there yet.');
-};
-
 export function withCell(command: Command): Command {
+  const [recurrent, bert] = [cellOf('lstm'), cellOf('bert')];
+  const size = (flag: string, meaning: string, name: 'hidden' | 'layers' | 'vocabulary' | 'batch' | 'time'): Option => {
+    const usual = recurrent[name] === bert[name] ? bert[name] : `${recurrent[name]}; bert: ${bert[name]}`;
+    return new Option(flag, `${meaning} (default: ${usual})`).argParser(whole);
+  };
   return command
     .addOption(new Option('--model <kind>', 'kind of model').choices(modelNames).default('lstm'))
-    .option('--hidden <n>', 'hidden units, H', whole, 128)
-    .option('--layers <n>', 'layers', whole, 1)
-    .addOption(new Option('--heads <n>', 'attention heads').argParser(onlyForBert).hideHelp())
-    .addOption(new Option('--ff <n>', 'feed-forward units').argParser(onlyForBert).hideHelp())
-    .option('--vocab <n>', 'tokens of the vocabulary, V', whole, 96)
-    .option('--batch <n>', 'rows, B', whole, 32)
-    .option('--time <n>', 'time steps, T', whole, 64)
+    .addOption(size('--hidden <n>', 'hidden units, H; of bert the width C', 'hidden'))
+    .addOption(size('--layers <n>', 'layers', 'layers'))
+    .option('--heads <n>', 'attention heads of bert, NH (default: of 64 elements)', whole)
+    .option('--ff <n>', 'feed-forward units of bert, F (default: 4 C)', whole)
+    .addOption(size('--vocab <n>', 'tokens of the vocabulary, V', 'vocabulary'))
+    .addOption(size('--batch <n>', 'rows, B', 'batch'))
+    .addOption(size('--time <n>', 'time steps, T', 'time'))
     .option('--dtype <type>', 'of matrix products: float32', dtype, 'float32');
 }
 
 /** @throws OptionError */
-export const cellFrom = ({ model, hidden, layers, vocab, batch, time }: CellFlags): Cell => ({
-  model: modelNamed(model),
-  hidden,
-  layers,
-  vocabulary: vocab,
-  batch,
-  time,
-});
+export function cellFrom({ model, hidden, layers, heads, ff, vocab, batch, time }: CellFlags): Cell {
+  const given = { hidden, layers, vocabulary: vocab, batch, time, heads, feedForward: ff };
+  return cellOf(
+    modelNamed(model),
+    Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+  );
+}
 
 /** The backend that the flags or the environment name. @throws OptionError, BackendError */
 export const subjectFrom = ({ backend, isa, numerics, threads }: BackendFlags): Promise<Subject> => {

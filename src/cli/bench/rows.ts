@@ -27,10 +27,12 @@ export const subjectKeys = ({ backend, isa, threads, numerics }: Subject): JsonR
   dtype: 'float32',
 });
 
-export const cellKeys = ({ model, hidden, layers, vocabulary, batch, time }: Cell): JsonRow => ({
+export const cellKeys = ({ model, hidden, layers, heads, feedForward, vocabulary, batch, time }: Cell): JsonRow => ({
   model,
   hidden,
   layers,
+  heads: heads ?? null,
+  ff: feedForward ?? null,
   vocab: vocabulary,
   batch,
   time,

@@ -69,12 +69,15 @@ export class MaskedLanguageModelNetwork extends TaskNetwork {
     this.#head = new LanguageModelHead(scope.child('cls.predictions'), config, this.#bert.words);
   }
 
-  /** The hidden states [N, C] of the positions that the input `positions` [N] names, and the input `labels` [N]. */
+  /**
+   * The hidden states [N, C] of the positions that the input `positions` [N] names, of all B · T where the shape has no such input, and the
+   * input `labels` [N].
+   */
   #asked(graph: Graph, shape: BatchShape, mode: Mode): { rows: Tensor; labels: Tensor } {
-    const { positions: N = 0 } = shape;
-    const hidden = this.#bert.forward(graph, encoderInputs(graph, shape), mode);
-    const rows = embedding(rowsOf(hidden), graph.input('positions', [N], 'i32'));
-    return { rows, labels: graph.input('labels', [N], 'i32') };
+    const { batch, time, positions } = shape;
+    const hidden = rowsOf(this.#bert.forward(graph, encoderInputs(graph, shape), mode));
+    const rows = positions === undefined ? hidden : embedding(hidden, graph.input('positions', [positions], 'i32'));
+    return { rows, labels: graph.input('labels', [positions ?? batch * time], 'i32') };
   }
 
   /** Predictions are logits [N, V], all of them at once. */
