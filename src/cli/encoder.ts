@@ -7,6 +7,7 @@ import type { AnyBert } from '../models/any-bert.js';
 import { bertFromJson } from '../models/bert-json.js';
 import { type BertPreset, bertPresets } from '../nn/bert-config.js';
 import { encoderGroups } from '../optim/encoder-groups.js';
+import { OptionError } from '../program/options.js';
 import { WordPieceTokenizer } from '../text/tokenizer.js';
 import type { Model, Weights } from '../train/model.js';
 import { numberOption } from './command.js';
@@ -107,18 +108,23 @@ export const VOCABULARY = 8192;
 
 /**
  * The tokenizer of the folder that training starts from, else one learnt from the texts.
- * @throws FileError, FormatError, DataError, OptionError
+ * @throws FileError, FormatError, DataError, OptionError for more tokens than the folder has positions
  */
 export async function readingOf(
-  { from, vocabulary: size = VOCABULARY, maxLength = LENGTH, cased }: EncoderFlags & ReadingFlags,
+  { from, vocabulary: size = VOCABULARY, maxLength: asked, cased }: EncoderFlags & ReadingFlags,
   texts: Iterable<string>,
 ): Promise<Reading> {
+  const maxLength = asked ?? LENGTH;
   if (from === undefined) {
     const tokenizer = await WordPieceTokenizer.learn(texts, { size, lowercase: cased !== true });
     return { tokenizer, maxLength, maxPositions: maxLength };
   }
   const file = join(from, 'config.json');
   const { maxPositions } = bertFromJson(await readJsonObject(file), file);
+  if (asked !== undefined && asked > maxPositions)
+    throw new OptionError(
+      `Expected --max-length to be at most ${maxPositions}, max_position_embeddings of ${file}, but received ${asked}`,
+    );
   const tokenizer = await WordPieceTokenizer.load(from);
   return { tokenizer, maxLength: Math.min(maxLength, maxPositions), maxPositions };
 }

@@ -301,6 +301,11 @@ const refusals: readonly (readonly [title: string, args: readonly string[], mess
     /Expected --layers only without --from, as the folder settles that/,
   ],
   [
+    'sequences longer than the folder has positions',
+    ['train', 'mlm', '--text', textFile, '--from', pretrained, '--max-length', '17', ...out],
+    /--max-length to be at most 16, max_position_embeddings of .*pretrained.config\.json, but received 17/,
+  ],
+  [
     'a part to freeze that there is not',
     classify('--from', pretrained, '--freeze', 'embeding', ...out),
     /freeze: Expected embeddings, pooler or layers such as 0-5 but received "embeding"/,

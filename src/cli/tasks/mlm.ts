@@ -131,7 +131,7 @@ export const maskedTask: Task = {
     withTextFiles(command)
       .option('--lines', 'each line is a sequence of its own, instead of the text as a whole')
       .option('--vocabulary <n>', 'tokens of a new WordPiece vocabulary', whole, VOCABULARY)
-      .option('--max-length <n>', 'tokens of a sequence', numberOption({ from: 3, whole: true }), LENGTH)
+      .option('--max-length <n>', `tokens of a sequence (default: ${LENGTH})`, numberOption({ from: 3, whole: true }))
       .option(
         '--mask-rate <share>',
         'share of the tokens that are to be guessed',

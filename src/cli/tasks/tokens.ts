@@ -84,7 +84,11 @@ export const tokensTask: Task = {
   define(command: Command): void {
     withSequenceFiles(command)
       .option('--vocabulary <n>', 'tokens of a new WordPiece vocabulary', whole, VOCABULARY)
-      .option('--max-length <n>', 'tokens of a text that are read', numberOption({ from: 3, whole: true }), LENGTH);
+      .option(
+        '--max-length <n>',
+        `tokens of a text that are read (default: ${LENGTH})`,
+        numberOption({ from: 3, whole: true }),
+      );
     withEncoder(command, 'Network:', { shared: false });
     withTraining(command, {
       batch: 32,
