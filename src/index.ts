@@ -101,6 +101,7 @@ export { OptionError } from './program/options.js';
 export type { Program } from './program/program.js';
 export { Arena, Variable } from './program/variable.js';
 export { encodeDocuments } from './text/documents.js';
+export { type GrowingBatchOptions, growingTrainingBatches } from './text/growing-batches.js';
 export { type MaskedBatchOptions, maskedEvaluationBatches, maskedTrainingBatches } from './text/masked-batches.js';
 export { Masking, type MaskingOptions } from './text/masking.js';
 export { type LearntTokenizerOptions, WordPieceTokenizer } from './text/tokenizer.js';

@@ -139,15 +139,20 @@ export const longestRow = (lengths: readonly number[], { maxLength, maxPositions
 const TUNING_RATE = 5e-5 * 768;
 /** Times 1 / C: 1e-3 at a width of 128. */
 export const FRESH_RATE = 1e-3 * 128;
-/** The same for the help. */
-export const RATES = '0.128 / C, with --from 0.0384 / C, where C is the model width';
+/** Of masked language models, times 1 / C: 2e-3 at a width of 128. */
+export const PRETRAINING_RATE = 2e-3 * 128;
+/** Learning rates for the help. */
+const ratesText = (fresh: number): string =>
+  `${fresh} / C, with --from ${TUNING_RATE.toPrecision(3)} / C, where C is the model width`;
+export const RATES = ratesText(FRESH_RATE);
+export const PRETRAINING_RATES = ratesText(PRETRAINING_RATE);
 
 /** What a trained or fresh BERT can be asked. */
 type Tunable = Model & Pick<AnyBert<Weights>, 'config' | 'checkpoint'>;
 
 /** What training an encoder has of its own: rates that go down with the width, groups, where the model comes from. */
-export const tuningOf = <M extends Tunable>(flags: EncoderFlags) => ({
-  learningRate: ({ config }: M): number => (flags.from === undefined ? FRESH_RATE : TUNING_RATE) / config.hiddenSize,
+export const tuningOf = <M extends Tunable>(flags: EncoderFlags, freshRate = FRESH_RATE) => ({
+  learningRate: ({ config }: M): number => (flags.from === undefined ? freshRate : TUNING_RATE) / config.hiddenSize,
   groups: encoderGroups({ freeze: flags.freeze, layerDecay: flags.layerDecay }),
   about: ({ checkpoint }: M): Origin | undefined =>
     flags.from === undefined ? undefined : { from: flags.from, ...checkpoint },

@@ -2,6 +2,7 @@ import test from 'ava';
 import type { MaskedBatch } from '../../src/data/encoder-batch.js';
 import { IGNORED } from '../../src/data/ignored.js';
 import { encodeDocuments } from '../../src/text/documents.js';
+import { growingTrainingBatches, stagesBefore } from '../../src/text/growing-batches.js';
 import { maskedEvaluationBatches, maskedTrainingBatches } from '../../src/text/masked-batches.js';
 import { Masking } from '../../src/text/masking.js';
 import { WordPieceTokenizer } from '../../src/text/tokenizer.js';
@@ -122,4 +123,21 @@ test('every pass has every sequence once, masked anew; an evaluation is always t
   t.throws(() => maskedTrainingBatches([], masking, options).next(), {
     message: /texts to train on but received none/,
   });
+});
+
+test('training from nothing begins with short sequences, as many tokens in each batch, and stays with long ones', (t) => {
+  t.deepEqual(stagesBefore(64, 30), [
+    { length: 16, steps: 5 },
+    { length: 32, steps: 2 },
+  ]);
+  t.deepEqual(stagesBefore(16, 30), []);
+  const cut = (maxLength: number) => encodeDocuments(tokenizer, [textOf(40_000, 'much')], { maxLength });
+  const growing = growingTrainingBatches(cut, new Masking(tokenizer), { batch: 4, longest: 64, steps: 30, seed: 2 });
+  const batches = Array.from({ length: 12 }, () => growing.next().value as MaskedBatch);
+  t.deepEqual(
+    batches.map(({ time, batch }) => [batch, time]),
+    [...Array(5).fill([16, 16]), ...Array(2).fill([8, 32]), ...Array(5).fill([4, 64])],
+  );
+  const again = maskedTrainingBatches(cut(64), new Masking(tokenizer), { batch: 4, longest: 64, seed: 2 });
+  t.deepEqual(batches[7], again.next().value);
 });

@@ -7,6 +7,7 @@ import type { Encoding } from '../../data/tokenizer.js';
 import { unigramBaseline } from '../../metrics/language.js';
 import { BertForMaskedLM } from '../../models/bert-masked-lm.js';
 import { encodeDocuments } from '../../text/documents.js';
+import { growingTrainingBatches } from '../../text/growing-batches.js';
 import { maskedEvaluationBatches, maskedTrainingBatches } from '../../text/masked-batches.js';
 import { Masking } from '../../text/masking.js';
 import { WordPieceTokenizer } from '../../text/tokenizer.js';
@@ -16,7 +17,8 @@ import {
   checkSource,
   type EncoderFlags,
   LENGTH,
-  RATES,
+  PRETRAINING_RATE,
+  PRETRAINING_RATES,
   ratesOf,
   readingOf,
   sizesOf,
@@ -35,6 +37,7 @@ interface Flags extends TrainingFlags, EncoderFlags, TextFlags {
   maskRate: number;
   wholeWords?: true;
   lines?: true;
+  fullLength?: true;
 }
 
 /** What sequences are cut from: the text as a whole, or each of its lines. */
@@ -78,8 +81,8 @@ async function train(flags: Flags, command: Command): Promise<void> {
   const { from, batch, seed, maskRate, wholeWords } = flags;
   const { parts: texts, files } = await readTextParts(flags, { withinWords: false });
   const { tokenizer, maxLength: longest, maxPositions } = await readingOf(flags, [texts.train]);
-  const encode = (text: string): Encoding[] =>
-    encodeDocuments(tokenizer, documentsOf(text, flags.lines), { maxLength: longest });
+  const encode = (text: string, maxLength = longest): Encoding[] =>
+    encodeDocuments(tokenizer, documentsOf(text, flags.lines), { maxLength });
   const parts = { train: encode(texts.train), validation: encode(texts.validation), test: encode(texts.test) };
   if (parts.train.length === 0)
     throw new DataError('Expected text to train on but received none that the vocabulary knows');
@@ -88,6 +91,11 @@ async function train(flags: Flags, command: Command): Promise<void> {
   const { time, positions } = masking.largest(parts.train, { rows, longest });
   const count = (sequences: readonly Encoding[]): string => sequences.length.toLocaleString('en');
   const tokens = parts.train.reduce((sum, sequence) => sum + sequence.tokens.length, 0);
+  const steps = flags.steps as number;
+  /** What has been trained knows where to look. */
+  const isGrowing = from === undefined && flags.fullLength !== true;
+  const cut = (length: number): Encoding[] => (length === time ? parts.train : encode(texts.train, length));
+  const options = { batch, longest: time, seed };
   await trainTask(flags, {
     unit: 'masked tokens',
     data: {
@@ -112,10 +120,15 @@ async function train(flags: Flags, command: Command): Promise<void> {
       }
       return BertForMaskedLM.create({ ...sizesOf(flags), tokenizer, maxPositions, seed, backend });
     },
-    batches: (model) => model.batches(maskedTrainingBatches(parts.train, masking, { batch, longest, seed })),
-    ...tuningOf(flags),
+    batches: (model) =>
+      model.batches(
+        isGrowing
+          ? growingTrainingBatches(cut, masking, { ...options, steps })
+          : maskedTrainingBatches(parts.train, masking, options),
+      ),
+    ...tuningOf(flags, PRETRAINING_RATE),
     shape: { time, batch: rows, positions },
-    steps: flags.steps as number,
+    steps,
     measure: async (model, part, signal) =>
       parts[part].length === 0 ? undefined : measured(model, parts[part], masking, { batch, longest, signal }),
     next: `npx seqgrad predict --model ${flags.out} --text "… ${tokenizer.token(tokenizer.special.mask)} …"`,
@@ -138,12 +151,13 @@ export const maskedTask: Task = {
         numberOption({ from: 0, below: 1 }),
         0.15,
       )
-      .option('--whole-words', 'all pieces of a word are to be guessed together');
+      .option('--whole-words', 'all pieces of a word are to be guessed together')
+      .option('--full-length', 'long sequences from the first step; otherwise a fresh model begins with short ones');
     withEncoder(command, 'Network:', { shared: false });
     withTraining(command, {
       batch: 32,
       steps: 1000,
-      lr: RATES,
+      lr: PRETRAINING_RATES,
       schedule: 'linear',
       warmup: 0.1,
       validation: 0.1,
