@@ -17,9 +17,10 @@ export interface GrowingBatchOptions extends MaskedBatchOptions {
 
 /** Tokens of a sequence in the first steps; from stage to stage they double. */
 const SHORTEST = 16;
-/** Of all steps. */
-const SHARE_OF_SHORTEST = 1 / 6;
-const SHARE_OF_OTHERS = 1 / 15;
+/** The steps with the shortest: a share of all, at least so many as attention takes to find neighbours, at most half of all. */
+const shortestSteps = (steps: number): number => Math.round(Math.min(steps / 2, Math.max(600, steps / 6)));
+/** The share of all steps that each of the other stages takes. */
+const SHARE = 1 / 15;
 
 interface Stage {
   /** Tokens of a row at most. */
@@ -31,8 +32,7 @@ interface Stage {
 export function stagesBefore(longest: number, steps: number): Stage[] {
   const stages: Stage[] = [];
   for (let length = SHORTEST; length < longest; length *= 2) {
-    const share = length === SHORTEST ? SHARE_OF_SHORTEST : SHARE_OF_OTHERS;
-    stages.push({ length, steps: Math.round(steps * share) });
+    stages.push({ length, steps: length === SHORTEST ? shortestSteps(steps) : Math.round(steps * SHARE) });
   }
   return stages;
 }
