@@ -16,6 +16,7 @@ import { textsToPredict } from '../data.js';
 import {
   checkSource,
   type EncoderFlags,
+  initialDeviation,
   LENGTH,
   PRETRAINING_RATE,
   PRETRAINING_RATES,
@@ -118,7 +119,8 @@ async function train(flags: Flags, command: Command): Promise<void> {
       if (from !== undefined) {
         return BertForMaskedLM.load(from, { freshHead: true, seed, backend, ...ratesOf(flags) });
       }
-      return BertForMaskedLM.create({ ...sizesOf(flags), tokenizer, maxPositions, seed, backend });
+      const initializerRange = initialDeviation(flags);
+      return BertForMaskedLM.create({ ...sizesOf(flags), initializerRange, tokenizer, maxPositions, seed, backend });
     },
     batches: (model) =>
       model.batches(
