@@ -25,11 +25,11 @@ const title = 'masked tokens of tinyshakespeare, then surnames by language';
 if (existsSync(text) && existsSync(names)) {
   test.serial(title, async (t) => {
     t.timeout(3_600_000);
-    const sizes = ['--preset', 'tiny', '--vocabulary', '1000', '--max-length', '128', '--steps', '3000'];
+    const sizes = ['--preset', 'tiny', '--vocabulary', '1000', '--max-length', '128', '--steps', '1000'];
     const { validation } = await last(t, ['train', 'mlm', '--text', text, ...sizes, '--out', pretrained]);
     const { loss, accuracy, unigram_entropy: entropy, most_frequent: frequent } = validation as Record<string, number>;
     t.log(`loss ${loss}, entropy of single tokens ${entropy}, accuracy ${accuracy}, most frequent token ${frequent}`);
-    t.true(loss! < entropy! - 0.3);
+    t.true(loss! < entropy! - 0.6, 'a model that only copies what is shown as it is gets 0.3');
     t.true(accuracy! > 2 * frequent!);
     const classify = ['train', 'classify', '--model', 'bert', '--data', names, '--from', pretrained];
     const { test: tested } = await last(t, [...classify, '--epochs', '10', '--out', join(folder, 'origin')]);
