@@ -38,7 +38,7 @@ class Labeller implements Network {
   }
 
   loss(graph: Graph, { time, batch, lengths = false }: BatchShape, _: Arena, denominator: Tensor) {
-    const words = this.#embedding.forward(graph.input('tokens', [time, batch], 'i32'));
+    const words = this.#embedding.lookUp(graph.input('tokens', [time, batch], 'i32'));
     const given = lengths ? { lengths: graph.input('lengths', [batch], 'i32') } : {};
     const scores = this.#head.forward(this.#recurrent.forward(words, given, {}).output);
     const labels = graph.input('labels', [time * batch], 'i32');
