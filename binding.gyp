@@ -8,10 +8,11 @@
     "executor": ["native/executor.cc", "native/team.cc", "native/pool.cc", "native/isa/isa.cc"],
     # Compiled once for each ISA: see native/kernels/kernel.h.
     "families": [
-      "native/kernels/attention.cc", "native/kernels/copy.cc", "native/kernels/cross-entropy.cc", "native/kernels/elementwise.cc",
-      "native/kernels/embedding.cc", "native/kernels/gru.cc", "native/kernels/layer-norm.cc", "native/kernels/lstm.cc", "native/kernels/matmul.cc", "native/kernels/optimizer.cc",
-      "native/kernels/projected-lstm.cc", "native/kernels/random.cc", "native/kernels/reduce.cc", "native/kernels/rnn.cc",
-      "native/kernels/sequence.cc"
+      "native/kernels/attention.cc", "native/kernels/attention-backward.cc", "native/kernels/copy.cc",
+      "native/kernels/cross-entropy.cc", "native/kernels/elementwise.cc", "native/kernels/embedding.cc",
+      "native/kernels/gru.cc", "native/kernels/layer-norm.cc", "native/kernels/lstm.cc", "native/kernels/matmul.cc",
+      "native/kernels/optimizer.cc", "native/kernels/projected-lstm.cc", "native/kernels/random.cc",
+      "native/kernels/reduce.cc", "native/kernels/rnn.cc", "native/kernels/sequence.cc"
     ],
     "conditions": [
       ["target_arch=='x64'", {"kernels": ["kernels_sse2", "kernels_avx2", "kernels_avx512"]}],

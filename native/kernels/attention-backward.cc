@@ -1,0 +1,283 @@
+// Attention: what comes back to queries, keys and values.
+#include "attention-blocks.h"
+#include "kernel.h"
+
+namespace seqgrad {
+
+/// A block of queries with what comes back to it.
+struct Returning {
+  int64_t first;
+  bool hasMet;            // some keys
+  float* across;          // [HS][BLOCK] scale · q
+  float* along;           // [BLOCK][wide] scale · q
+  float* upstreamAcross;  // [HS][BLOCK] dy
+  float* upstream;        // [BLOCK][wide] dy
+  float* dq;              // [BLOCK][wide]
+  float* logSumExp;       // [BLOCK]
+  float* D;               // [BLOCK]
+  float* counters;        // [BLOCK] of dropout
+};
+
+/// The memory of whoever works on a head.
+struct BackwardMemory {
+  Returning group[GROUP];
+  float *keys, *values, *dk, *dv;  // [BLOCK][wide]
+  float* p;                        // [BLOCK][BLOCK] scores, then what dropout leaves of the probabilities
+  float* ds;                       // [BLOCK][BLOCK] dr, then ds
+
+  SEQGRAD_INLINE static int64_t elements(int64_t HS) {
+    return BLOCK * (GROUP * (5 * padded(HS) + 3) + 4 * padded(HS) + 2 * BLOCK);
+  }
+  SEQGRAD_INLINE BackwardMemory(float* memory, int64_t HS) {
+    Supply supply{memory};
+    const int64_t size = BLOCK * padded(HS);
+    keys = supply.take(size);
+    values = supply.take(size);
+    dk = supply.take(size);
+    dv = supply.take(size);
+    p = supply.take(BLOCK * BLOCK);
+    ds = supply.take(BLOCK * BLOCK);
+    for (Returning& its : group) {
+      its.across = supply.take(size);
+      its.along = supply.take(size);
+      its.upstreamAcross = supply.take(size);
+      its.upstream = supply.take(size);
+      its.dq = supply.take(size);
+      its.logSumExp = supply.take(BLOCK);
+      its.D = supply.take(BLOCK);
+      its.counters = supply.take(BLOCK);
+    }
+  }
+};
+
+/// A vector of queries: from scores and dr in memory.p and memory.ds to r and ds. Who inspects gets dp in place of r.
+template <class S, bool hides, bool inspects>
+void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning& its, int64_t column,
+                    const BackwardMemory& memory) {
+  const auto logSumExp = S::load(its.logSumExp + column), D = S::load(its.D + column);
+  const auto seen = [&](int64_t j, auto value) {
+    if constexpr (hides) {
+      return whereSeen<S>(head, pairs.query + column, pairs.key + j, value, S::zero());
+    } else {
+      return value;
+    }
+  };
+  const auto step = [&](int64_t j, const auto& kept) {
+    float *p = memory.p + j * BLOCK + column, *ds = memory.ds + j * BLOCK + column;
+    const auto probability = seen(j, math::expNonPositive<S>(S::load(p) - logSumExp));
+    const auto dp = kept(S::load(ds));
+    S::store(ds, seen(j, probability * (dp - D)));
+    if constexpr (inspects) {
+      S::store(p, S::select(logSumExp >= S::broadcast(__builtin_inff()), S::zero(), dp));
+    } else {
+      S::store(p, kept(probability));
+    }
+  };
+  if (head.r.random == nullptr) {
+    for (int64_t j = 0; j < pairs.keys; j++) step(j, [](auto value) { return value; });
+    return;
+  }
+  forKept<S>(head.r, its.counters + column, pairs.key, pairs.key + pairs.keys,
+             [&](int64_t key, auto keep) { step(key - pairs.key, [&](auto value) { return value * keep; }); });
+}
+
+template <class S, bool hides, bool inspects = false>
+void pairGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning& its,
+                   const BackwardMemory& memory) {
+  multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.p);
+  multiplyPairs<S>(memory.values, pairs, head.HS, its.upstreamAcross, memory.ds);
+  for (int64_t column = 0; column < wholeVectors<S>(pairs.queries); column += S::lanes) {
+    scoreGradients<S, hides, inspects>(head, pairs, its, column, memory);
+  }
+}
+
+/// The gradients of a block of queries' probabilities and scores, for whoever wants to see them.
+template <class S>
+void inspectBackward(const Head<AttentionBackward>& head, const Returning& its, const BackwardMemory& memory) {
+  const AttentionBackward& r = head.r;
+  const int64_t start = head.number * head.T * head.T;
+  for (int64_t key = 0; key < head.T; key += BLOCK) {
+    const Pairs pairs(head, its.first, key, least(head.T - key, BLOCK));
+    pack<S>(head.k + key * head.step, head.step, pairs.keys, head.HS, 1.0f, memory.keys);  // masked ones too
+    pack<S>(head.v + key * head.step, head.step, pairs.keys, head.HS, 1.0f, memory.values);
+    pairGradients<S, true, true>(head, pairs, its, memory);
+    const auto write = [&](float* to, const float* values) {
+      if (to == nullptr) return;
+      forPairs(pairs, values, [&](int64_t t, int64_t j, float value) { to[start + t * head.T + j] = value; });
+    };
+    write(r.dProbabilities, memory.p);
+    write(r.dScores, memory.ds);
+  }
+}
+
+/// products [BLOCK] = Σ over HS elements of a row of a and of b. The sixteen sums of all rows are added up side by
+/// side.
+template <class S>
+void dotRows(const float* a, const float* b, int64_t bStep, int64_t rows, int64_t HS, const BackwardMemory& memory,
+             float* products) {
+  constexpr int64_t LANES = 16;
+  float *along = memory.p, *across = memory.ds;  // [BLOCK][LANES], [LANES][BLOCK]
+  for (int64_t i = 0; i < BLOCK; i++) {
+    Lanes<S> lanes;
+    if (i < rows) {
+      const float *left = a + i * wholeVectors<S>(HS), *right = b + i * bStep;
+      lanes.take(HS, [&](auto& lane, auto at) { lane = S::fma(at.load(left), at.load(right), lane); });
+    }
+    for (int v = 0; v < Lanes<S>::vectors; v++) S::store(along + i * LANES + v * S::lanes, lanes.lane[v]);
+  }
+  for (int64_t i = 0; i < BLOCK; i += S::lanes) {
+    for (int64_t l = 0; l < LANES; l += S::lanes) {
+      S::transpose(along + i * LANES + l, LANES, across + l * BLOCK + i, BLOCK);
+    }
+    typename S::Floats part[LANES];
+    for (int l = 0; l < LANES; l++) part[l] = S::load(across + l * BLOCK + i);
+    for (int half = LANES / 2; half > 0; half /= 2) {
+      for (int l = 0; l < half; l++) part[l] = part[l] + part[l + half];
+    }
+    S::store(products + i, part[0]);
+  }
+}
+
+template <class S>
+void begin(const Head<AttentionBackward>& head, Returning& its, const BackwardMemory& memory) {
+  const AttentionBackward& r = head.r;
+  const int64_t HS = head.HS, queries = least(head.T - its.first, BLOCK), output = head.inOutput(its.first);
+  its.hasMet = false;
+  pack<S>(head.q + its.first * head.step, head.step, queries, HS, head.scale, its.along);
+  packAcross<S>(its.along, queries, HS, its.across);
+  pack<S>(r.dy + output, head.width, queries, HS, 1.0f, its.upstream);
+  packAcross<S>(its.upstream, queries, HS, its.upstreamAcross);
+  const float* logSumExp = r.logSumExp + head.number * head.T + its.first;
+  for (int64_t i = 0; i < BLOCK; i++) its.logSumExp[i] = i < queries ? logSumExp[i] : 0;
+  dotRows<S>(its.upstream, r.y + output, head.width, queries, HS, memory, its.D);
+  countersOf(head, its.first, its.counters);
+}
+
+/// Adds to dk and dv of the keys or, if these are the first queries that they meet, gives them; adds to dq of the
+/// queries.
+template <class S, bool forKeys, bool forQueries>
+void meet(const Head<AttentionBackward>& head, Returning& its, const Pairs& pairs, bool areFirst,
+          const BackwardMemory& memory) {
+  if (pairs.hides) {
+    pairGradients<S, true>(head, pairs, its, memory);
+  } else {
+    pairGradients<S, false>(head, pairs, its, memory);
+  }
+  const int64_t wide = wholeVectors<S>(head.HS), keys = pairs.keys, queries = pairs.queries;
+  if constexpr (forKeys) {
+    multiplyBlock<S>(BlockProduct{keys, wide, queries, its.upstream, wide, memory.dv, wide, !areFirst},
+                     rowsAt(memory.p, BLOCK));
+    multiplyBlock<S>(BlockProduct{keys, wide, queries, its.along, wide, memory.dk, wide, !areFirst},
+                     rowsAt(memory.ds, BLOCK));
+  }
+  if constexpr (forQueries) {
+    multiplyBlock<S>(BlockProduct{queries, wide, keys, memory.keys, wide, its.dq, wide, its.hasMet},
+                     columnsAt(memory.ds, BLOCK));
+    its.hasMet = true;
+  }
+}
+
+template <class S>
+void finish(const Head<AttentionBackward>& head, const Returning& its) {
+  const int64_t queries = least(head.T - its.first, BLOCK);
+  if (!its.hasMet) {
+    for (int64_t i = 0; i < BLOCK * wholeVectors<S>(head.HS); i += S::lanes) S::store(its.dq + i, S::zero());
+  }
+  float factors[BLOCK];
+  for (float& factor : factors) factor = head.scale;
+  unpack<S>(its.dq, queries, head.HS, factors, head.r.dqkv + (head.q - head.r.qkv) + its.first * head.step, head.step);
+}
+
+/// A run of blocks.
+struct Run {
+  int64_t first, end;
+};
+
+/// Some blocks of queries of a head meet those of some blocks of keys that they see.
+template <class S, bool forKeys, bool forQueries>
+void attendBackward(const Head<AttentionBackward>& head, Run queries, Run keyBlocks, BackwardMemory& memory) {
+  const AttentionBackward& r = head.r;
+  const int64_t HS = head.HS, step = head.step, first = queries.first * BLOCK, blocks = queries.end - queries.first;
+  for (int64_t i = 0; i < blocks; i++) {
+    memory.group[i].first = first + i * BLOCK;
+    begin<S>(head, memory.group[i], memory);
+  }
+  const int64_t end = r.causal != 0 ? least(keyBlocks.end, queries.end) : keyBlocks.end;
+  for (int64_t block = keyBlocks.first; block < end; block++) {
+    const int64_t key = block * BLOCK, keys = head.keysFrom(key);
+    if (keys == 0) continue;
+    packKeys<S>(head, key, keys, head.k, memory.keys);
+    packKeys<S>(head, key, keys, head.v, memory.values);
+    float *dk = r.dqkv + (head.k - r.qkv) + key * step, *dv = dk + head.width;
+    bool areFirst = r.causal != 0 ? first <= key : first == 0;
+    if (forKeys && !areFirst) {
+      pack<S>(dk, step, keys, HS, 1.0f, memory.dk);
+      pack<S>(dv, step, keys, HS, 1.0f, memory.dv);
+    }
+    for (int64_t i = 0; i < blocks; i++) {
+      Returning& its = memory.group[i];
+      if (r.causal != 0 && key > its.first) continue;
+      meet<S, forKeys, forQueries>(head, its, Pairs(head, its.first, key, keys), areFirst, memory);
+      areFirst = false;
+    }
+    if (!forKeys) continue;
+    unpack<S>(memory.dk, keys, HS, nullptr, dk, step);
+    unpack<S>(memory.dv, keys, HS, nullptr, dv, step);
+  }
+  if (!forQueries) return;
+  for (int64_t i = 0; i < blocks; i++) {
+    finish<S>(head, memory.group[i]);
+    if (r.dProbabilities != nullptr || r.dScores != nullptr) inspectBackward<S>(head, memory.group[i], memory);
+  }
+}
+
+/// dk and dv of masked keys are 0: they were left out, or met as 0 times a query, which may be NaN.
+template <class S>
+void clearMasked(const Head<AttentionBackward>& head) {
+  float* dk = head.r.dqkv + (head.k - head.r.qkv);
+  for (int64_t key = 0; key < head.T; key++, dk += head.step) {
+    if (!head.isMasked(key)) continue;
+    forVectors<S>(0, head.HS, [&](auto at) {
+      at.store(dk, S::zero());
+      at.store(dk + head.width, S::zero());
+    });
+  }
+}
+
+/// qkv, dqkv [B, T, 3·NH·HS], y, dy [B, T, NH·HS], logSumExp [B, NH, T]
+template <class S>
+void attentionBackward(const AttentionBackward& r, Context& context) {
+  const int64_t T = r.T, blocks = pieces(T, BLOCK), heads = int64_t{r.B} * r.NH, groups = pieces(blocks, GROUP);
+  const auto groupOf = [&](int64_t group) { return Run{group * GROUP, least((group + 1) * GROUP, blocks)}; };
+  const auto forItems = [&](int64_t items, int64_t product, const auto& work) {
+    shareWithMemory(context, items, rowsOf(LEAST_PRODUCT, product), BackwardMemory::elements(r.HS), work);
+  };
+  // A head at a time. Where there are more lanes than heads, dk and dv by groups of keys and dq by groups of queries,
+  // at the price of two products more for the five.
+  if (7 * heads < 5 * context.team.lanes() && groups > 1) {
+    forItems(2 * heads * groups, 4 * GROUP * BLOCK * T * r.HS, [&](int64_t item, float* start) {
+      const Head<AttentionBackward> head(r, item / groups / 2);
+      BackwardMemory memory(start, r.HS);
+      const Run group = groupOf(item % groups);
+      if (item / groups % 2 == 0) {
+        attendBackward<S, false, true>(head, group, {0, blocks}, memory);
+        return;
+      }
+      for (int64_t i = r.causal != 0 ? item % groups : 0; i < groups; i++) {
+        attendBackward<S, true, false>(head, groupOf(i), group, memory);
+      }
+    });
+  } else {
+    forItems(heads, 5 * T * T * r.HS, [&](int64_t item, float* start) {
+      const Head<AttentionBackward> head(r, item);
+      BackwardMemory memory(start, r.HS);
+      for (int64_t i = 0; i < groups; i++) attendBackward<S, true, true>(head, groupOf(i), {0, blocks}, memory);
+    });
+  }
+  if (r.mask == nullptr) return;
+  for (int64_t i = 0; i < heads; i++) clearMasked<S>(Head<AttentionBackward>(r, i));
+}
+
+SEQGRAD_KERNEL(attentionBackward, AttentionBackward);
+
+}  // namespace seqgrad
