@@ -147,11 +147,12 @@ test.serial('classes: fine-tuned from a folder, evaluated, predicted', async (t)
     t,
     classify('--from', pretrained, '--epochs', '10', '--lr', '0.02', '--layer-decay', '0.9', '--out', out),
   );
-  const { from, fresh, unused } = all.find((line) => 'from' in line)!.from as Record<
-    'from' | 'fresh' | 'unused',
-    string[]
-  >;
-  t.is(from as unknown as string, pretrained);
+  const { from, fresh, unused } = all.find((line) => 'from' in line)!.from as {
+    from: string;
+    fresh: string[];
+    unused: string[];
+  };
+  t.is(from, pretrained);
   t.true(fresh.includes('classifier.weight') && unused.includes('cls.predictions.bias'));
   t.true((all.at(-1) as { test: Metrics }).test.accuracy! > 0.85, JSON.stringify(all.at(-1)));
   const [evaluation] = await lines(t, ['evaluate', '--model', out, '--data', labelled]);
