@@ -1,8 +1,10 @@
 // Runs programs without Node: for sanitizers, emulators and profilers.
 //
-//     replay run ISA fast|strict HEAP PROGRAM [OUT]    HEAP holds 4-byte elements, PROGRAM int32 words; OUT gets the
-//     heap replay serve ISA fast|strict                     is an executor: requests from standard input, replies to
-//     standard output
+//     replay run ISA fast|strict THREADS HEAP PROGRAM [OUT]
+//     replay serve ISA fast|strict THREADS
+//
+// `run` takes files: HEAP of 4-byte elements, PROGRAM of int32 words; OUT gets the heap. `serve` is an executor:
+// requests from standard input, replies to standard output.
 //
 // A request is a Request and its words, a reply a Reply and its words; test/support/replay.ts is the other side. The
 // heap is exactly as large as asked for, and every run has a workspace of its own, so that AddressSanitizer sees each

@@ -46,8 +46,8 @@ interface Sanitizer {
   /** The library that must be in a process before anything else. */
   readonly library: string;
   readonly environment: (reports: string) => Record<string, string>;
-  /** A call that does what the sanitizer is there for, on a heap that has fewer elements than the program was checked for. */
-  readonly planted: { readonly call: AnyCall<number>; readonly missing: number; readonly seen: string };
+  /** Calls that do what the sanitizer is there for, on a heap that has fewer elements than the program was checked for. */
+  readonly planted: { readonly calls: readonly AnyCall<number>[]; readonly missing: number; readonly seen: string };
 }
 
 const ELEMENTS = RESERVED_ELEMENTS + 3 * 16384;
@@ -61,7 +61,16 @@ const sanitizers: Readonly<Record<'asan' | 'tsan', Sanitizer>> = {
       UBSAN_OPTIONS: `log_path=${reports}/ubsan:print_stacktrace=1`,
     }),
     planted: {
-      call: { instruction: 'fill', operands: { y: ELEMENTS - 8 }, dims: { n: 8 }, scalars: { value: 1 } },
+      // A part of a vector that is written, and one that is read, beyond the end.
+      calls: [
+        { instruction: 'fill', operands: { y: ELEMENTS - 7 }, dims: { n: 7 }, scalars: { value: 1 } },
+        {
+          instruction: 'scale',
+          operands: { x: ELEMENTS - 7, y: RESERVED_ELEMENTS },
+          dims: { n: 7 },
+          scalars: { factor: 2 },
+        },
+      ],
       missing: 1,
       seen: 'heap-buffer-overflow',
     },
@@ -71,12 +80,14 @@ const sanitizers: Readonly<Record<'asan' | 'tsan', Sanitizer>> = {
     environment: (reports) => ({ TSAN_OPTIONS: `log_path=${reports}/tsan` }),
     planted: {
       // One ticket reads what another one writes: a planner makes no such call.
-      call: {
-        instruction: 'scale',
-        operands: { x: RESERVED_ELEMENTS, y: RESERVED_ELEMENTS + 16384 },
-        dims: { n: 2 * 16384 },
-        scalars: { factor: 2 },
-      },
+      calls: [
+        {
+          instruction: 'scale',
+          operands: { x: RESERVED_ELEMENTS, y: RESERVED_ELEMENTS + 16384 },
+          dims: { n: 2 * 16384 },
+          scalars: { factor: 2 },
+        },
+      ],
       missing: 0,
       seen: 'data race',
     },
@@ -116,13 +127,17 @@ async function proveArm64({ tools, file }: Built): Promise<void> {
   await proveReplay([{ place: 'arm64', isa: 'neon', command: [tools.emulator as string, file('replay')] }], {});
 }
 
-/** Whether a sanitizer sees, through replay, what it is there for. */
-async function findPlanted(replay: string, { planted }: Sanitizer, reports: string): Promise<void> {
-  const { call, missing, seen } = planted;
-  const backend = replayBackend({ command: [replay], isa: 'auto', numerics: 'fast', threads: 3 });
+/** Whether a sanitizer sees, through replay, what a call does. */
+async function findPlanted(
+  kernels: Asked,
+  call: AnyCall<number>,
+  { planted }: Sanitizer,
+  reports: string,
+): Promise<void> {
+  const backend = replayBackend({ ...kernels, numerics: 'fast', threads: 3 });
   const executor = backend.createExecutor();
   try {
-    await executor.grow(ELEMENTS - missing);
+    await executor.grow(ELEMENTS - planted.missing);
     const program = await executor.load(encode([call]), ELEMENTS);
     for (let round = 0; round < 100; round++) await program.run();
   } catch {
@@ -131,9 +146,10 @@ async function findPlanted(replay: string, { planted }: Sanitizer, reports: stri
     await executor.close();
   }
   const found = takeReports(reports);
-  if (!found.includes(seen))
-    throw new ProofFailed(`Expected the planted fault to be reported (${seen}) but received ${found}`);
-  console.log(`The planted fault has been found: ${seen}`);
+  const what = `${planted.seen} of ${call.instruction} on ${kernels.isa}`;
+  if (!found.includes(planted.seen))
+    throw new ProofFailed(`Expected the planted fault to be reported (${what}) but received ${found}`);
+  console.log(`The planted fault has been found: ${what}`);
 }
 
 async function proveSanitized(name: 'asan' | 'tsan', { folder: mirror, tools, file }: Built): Promise<void> {
@@ -148,15 +164,16 @@ async function proveSanitized(name: 'asan' | 'tsan', { folder: mirror, tools, fi
     if (found !== '') throw new ProofFailed(`Expected no report but received\n${found}`);
   };
 
+  const kernels = probeNative()
+    .filter(({ usable }) => usable)
+    .map(({ isa }) => ({ place: name, isa, command: [file('replay')] }));
   process.env.SEQGRAD_PLANTED_FAULT = '1';
-  await findPlanted(file('replay'), sanitizer, reports);
+  for (const one of kernels) {
+    for (const call of sanitizer.planted.calls) await findPlanted(one, call, sanitizer, reports);
+  }
   delete process.env.SEQGRAD_PLANTED_FAULT;
 
-  const isas = probeNative().filter(({ usable }) => usable);
-  await proveReplay(
-    isas.map(({ isa }) => ({ place: name, isa, command: [file('replay')] })),
-    environment,
-  );
+  await proveReplay(kernels, environment);
   expectNone();
 
   const library = await runtimeLibrary(tools.cxx as string, sanitizer.library);

@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "inline.h"
+#include "sanitizers.h"
 
 namespace seqgrad {
 
@@ -45,8 +46,14 @@ struct Avx2 {
 
   static SEQGRAD_INLINE Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static SEQGRAD_INLINE void store(float* p, Floats x) { _mm256_storeu_ps(p, x.v); }
-  static SEQGRAD_INLINE Floats loadFirst(const float* p, int n) { return {_mm256_maskload_ps(p, first(n))}; }
-  static SEQGRAD_INLINE void storeFirst(float* p, Floats x, int n) { _mm256_maskstore_ps(p, first(n), x.v); }
+  static SEQGRAD_INLINE Floats loadFirst(const float* p, int n) {
+    tellReads(p, n);
+    return {_mm256_maskload_ps(p, first(n))};
+  }
+  static SEQGRAD_INLINE void storeFirst(float* p, Floats x, int n) {
+    tellWrites(p, n);
+    _mm256_maskstore_ps(p, first(n), x.v);
+  }
   static SEQGRAD_INLINE Floats keepFirst(Floats x, int n) {
     return {_mm256_and_ps(x.v, _mm256_castsi256_ps(first(n)))};
   }

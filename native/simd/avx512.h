@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "inline.h"
+#include "sanitizers.h"
 
 namespace seqgrad {
 
@@ -47,8 +48,14 @@ struct Avx512 {
 
   static SEQGRAD_INLINE Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static SEQGRAD_INLINE void store(float* p, Floats x) { _mm512_storeu_ps(p, x.v); }
-  static SEQGRAD_INLINE Floats loadFirst(const float* p, int n) { return {_mm512_maskz_loadu_ps(first(n), p)}; }
-  static SEQGRAD_INLINE void storeFirst(float* p, Floats x, int n) { _mm512_mask_storeu_ps(p, first(n), x.v); }
+  static SEQGRAD_INLINE Floats loadFirst(const float* p, int n) {
+    tellReads(p, n);
+    return {_mm512_maskz_loadu_ps(first(n), p)};
+  }
+  static SEQGRAD_INLINE void storeFirst(float* p, Floats x, int n) {
+    tellWrites(p, n);
+    _mm512_mask_storeu_ps(p, first(n), x.v);
+  }
   static SEQGRAD_INLINE Floats keepFirst(Floats x, int n) { return {_mm512_maskz_mov_ps(first(n), x.v)}; }
   static SEQGRAD_INLINE float firstLane(Floats x) { return _mm512_cvtss_f32(x.v); }
 

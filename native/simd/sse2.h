@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "inline.h"
+#include "sanitizers.h"
 
 namespace seqgrad {
 
@@ -60,6 +61,7 @@ struct Sse2 {
     }
   }
   static SEQGRAD_INLINE void storeFirst(float* p, Floats x, int n) {
+    tellWrites(p, n);
     switch (n) {
       case 0:
         return;
