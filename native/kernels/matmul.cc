@@ -1,5 +1,7 @@
-// Matrix products of a batch. K is taken in blocks of 256; of each block the right factor is packed into panels and the
-// left factor, where its rows are not contiguous, into tiles; then the tiles are multiplied.
+// Matrix products of a batch. The result is cut into parts of rows and panels of columns. Whoever makes one packs the
+// block of the right factor that it needs, small enough for the core's own cache, and multiplies all tiles of the part
+// by it: a large right factor is read once for each part, and its packed form never leaves the core. A left factor
+// whose rows are not contiguous is packed into tiles beforehand.
 #include <algorithm>
 
 #include "../simd/tile.h"
@@ -10,10 +12,14 @@ namespace seqgrad {
 
 /// K block of the contract: where sums are cut.
 constexpr int64_t K_BLOCK = 256;
-/// Tiles of rows that are multiplied by a panel before the next one.
+/// Rows of a part: at most, and as few as that packing for them alone costs little.
+constexpr int64_t MOST_ROWS = 512, LEAST_ROWS = 96;
+/// Tickets that several lanes share evenly enough, for each lane.
+constexpr int64_t TICKETS = 4;
+/// Elements of a part of the left factor that are used again and again for all panels: they fit the core's own cache.
+constexpr int64_t USED_AGAIN = 1 << 17;
+/// Tiles of a left factor that are packed together.
 constexpr int64_t RUN_TILES = 16;
-/// Elements that a left factor may be read as, once for each group of panels.
-constexpr int64_t READ_AGAIN = 1 << 19;
 
 /// One tile of c.
 struct Tile {
@@ -109,58 +115,66 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   const int64_t M = r.M, N = r.N, K = r.K;
   const int64_t panels = pieces(N, WIDTH), tiles = pieces<int64_t>(M, S::tileRows);
   const Tiling tiling{M, tiles};
-  const int64_t runs = pieces(tiles, RUN_TILES);
-  const auto startOfRun = [&](int64_t run) { return tiles * run / runs; };
+  // No sum depends on where the result is cut, so this may depend on the lanes.
+  const int64_t lanes = context.team.lanes(), fewest = pieces(M, MOST_ROWS);
+  const int64_t parts =
+      lanes == 1 ? fewest : std::clamp(pieces(TICKETS * lanes, panels), fewest, pieces(M, LEAST_ROWS));
   const bool packsA = r.aColumn != 1;
   // Packing a panel pays when enough tiles use it.
   const bool packsB = r.bColumn != 1 || tiles > 2;
-  const auto isPacked = [&](int64_t panel) { return packsB || (panel + 1) * WIDTH > N; };
-  float* panelsPacked = context.workspace;                       // [panels][k][WIDTH]
-  float* tilesPacked = panelsPacked + panels * WIDTH * K_BLOCK;  // [tiles][k][rows]
+  float* tilesPacked = context.workspace;  // [blocks of a span][tiles][k][rows]
 
+  // One part of the result by one panel, over K from begin to end.
+  const auto multiplyPanel = [&](int64_t part, int64_t panel, int64_t begin, int64_t end) {
+    alignas(64) float packed[K_BLOCK * WIDTH];
+    const int64_t column = panel * WIDTH;
+    const bool isPacked = packsB || column + WIDTH > N;
+    int64_t at = begin;
+    do {
+      const int64_t k = least(end - at, K_BLOCK);
+      const float* source = b + at * r.bRow + column * r.bColumn;
+      if (isPacked) packPanel<S>(source, r.bRow, r.bColumn, k, N - column, packed, WIDTH, WIDTH);
+      Tile tile{};
+      tile.aRow = r.aRow;
+      tile.panel = isPacked ? packed : source;
+      tile.panelRow = isPacked ? WIDTH : r.bRow;
+      tile.K = k;
+      tile.cRow = r.cRow;
+      tile.columns = least(N - column, WIDTH);
+      tile.bias = bias == nullptr || at > 0 ? nullptr : bias + column;
+      tile.adds = adds || at > 0;
+      for (int64_t i = tiles * part / parts; i < tiles * (part + 1) / parts; i++) {
+        const int64_t row = tiling.start(i);
+        tile.a = packsA ? tilesPacked + (at - begin) * M + row * k : a + row * r.aRow + at;
+        tile.c = c + row * r.cRow + column;
+        finishTile<S>(tile, tiling.size(i), packsA);
+      }
+      at += K_BLOCK;
+    } while (at < end);
+  };
+
+  const int64_t partRows = pieces(M, parts);
+  const int64_t span = std::max(USED_AGAIN / (partRows * K_BLOCK), int64_t{1}) * K_BLOCK;
   int64_t begin = 0;
   do {
-    const int64_t k = least(K - begin, K_BLOCK);
-    const int64_t toPack = panels + (packsA ? runs : 0);
-    share(context, Cut(toPack, rowsOf(STREAMED, WIDTH * k)), [&](int64_t first, int64_t end) {
-      for (int64_t panel = first; panel < least(end, panels); panel++) {
-        if (!isPacked(panel)) continue;
-        packPanel<S>(b + begin * r.bRow + panel * WIDTH * r.bColumn, r.bRow, r.bColumn, k, N - panel * WIDTH,
-                     panelsPacked + panel * WIDTH * k, WIDTH, WIDTH);
-      }
-      for (int64_t i = first < panels ? panels : first; i < end; i++) {
-        packTiles<S>(a + begin * r.aColumn, r.aRow, r.aColumn, k, tiling, startOfRun(i - panels),
-                     startOfRun(i - panels + 1), tilesPacked);
-      }
-    });
-
-    // A group of panels after the other, so that a lane uses those that it has packed itself; within it the panels of a
-    // run of tiles, which stays in the core's cache. A large left factor is not to be read again for many groups.
-    const int64_t group = pieces(panels, std::clamp(READ_AGAIN / (M * k + 1), int64_t{1}, panels));
-    const int64_t runProduct = pieces(tiles, runs) * S::tileRows * WIDTH * k;
-    share(context, Cut(runs * panels, rowsOf(LEAST_PRODUCT, runProduct)), [&](int64_t first, int64_t end) {
-      for (int64_t item = first; item < end; item++) {
-        const int64_t before = item / (runs * group) * group, within = item % (runs * group);
-        const int64_t width = least(panels - before, group);
-        const int64_t run = within / width, panel = before + within % width, column = panel * WIDTH;
-        Tile tile{};
-        tile.panel = isPacked(panel) ? panelsPacked + column * k : b + begin * r.bRow + column;
-        tile.panelRow = isPacked(panel) ? WIDTH : r.bRow;
-        tile.K = k;
-        tile.cRow = r.cRow;
-        tile.columns = least(N - column, WIDTH);
-        tile.bias = bias == nullptr || begin > 0 ? nullptr : bias + column;
-        tile.adds = adds || begin > 0;
-        for (int64_t i = startOfRun(run); i < startOfRun(run + 1); i++) {
-          const int64_t row = tiling.start(i);
-          tile.a = packsA ? tilesPacked + row * k : a + row * r.aRow + begin;
-          tile.aRow = r.aRow;
-          tile.c = c + row * r.cRow + column;
-          finishTile<S>(tile, tiling.size(i), packsA);
-        }
-      }
-    });
-    begin += K_BLOCK;
+    const int64_t end = least(begin + span, K);
+    if (packsA) {
+      const int64_t runs = pieces(tiles, RUN_TILES), blocks = pieces(end - begin, K_BLOCK);
+      share(context, Cut(blocks * runs, rowsOf(STREAMED, RUN_TILES * S::tileRows * K_BLOCK)),
+            [&](int64_t first, int64_t last) {
+              for (int64_t i = first; i < last; i++) {
+                const int64_t run = i % runs, at = begin + i / runs * K_BLOCK;
+                packTiles<S>(a + at * r.aColumn, r.aRow, r.aColumn, least(end - at, K_BLOCK), tiling,
+                             tiles * run / runs, tiles * (run + 1) / runs, tilesPacked + (at - begin) * M);
+              }
+            });
+    }
+    // Part by part, so that its rows stay in the core's cache.
+    share(context, Cut(parts * panels, rowsOf(LEAST_PRODUCT, partRows * WIDTH * (end - begin))),
+          [&](int64_t first, int64_t last) {
+            for (int64_t i = first; i < last; i++) multiplyPanel(i / panels, i % panels, begin, end);
+          });
+    begin += span;
   } while (begin < K);
 }
 
