@@ -5,7 +5,7 @@
     "seqgrad_replay%": 0,
     "seqgrad_fuzz%": 0,
     "seqgrad_sanitize%": "",
-    "executor": ["native/executor.cc", "native/team.cc", "native/pool.cc", "native/isa/isa.cc"],
+    "executor": ["native/executor.cc", "native/huge-pages.cc", "native/team.cc", "native/pool.cc", "native/isa/isa.cc"],
     # Compiled once for each ISA: see native/kernels/kernel.h.
     "families": [
       "native/kernels/attention.cc", "native/kernels/attention-backward.cc", "native/kernels/copy.cc",

@@ -8,6 +8,7 @@
 #include "addon/thread.h"
 #include "barrier.h"
 #include "generated/instructions.h"
+#include "huge-pages.h"
 
 namespace seqgrad::addon {
 namespace {
@@ -60,11 +61,21 @@ Napi::Value barrier(const Napi::CallbackInfo& info) {
   return Napi::Number::New(env, barrierNanoseconds(team, milliseconds));
 }
 
+/// (heap: Uint8Array) → undefined
+Napi::Value preferHugePagesFor(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  View heap;
+  if (!viewOf(info[0], napi_uint8_array, heap)) return refuse(env, "Expected a Uint8Array for the heap");
+  preferHugePages(heap.data, heap.length);
+  return env.Undefined();
+}
+
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("contract", Napi::Number::New(env, FINGERPRINT));
   exports.Set("candidates", Napi::Function::New<candidates>(env, "candidates"));
   exports.Set("peak", Napi::Function::New<peak>(env, "peak"));
   exports.Set("barrier", Napi::Function::New<barrier>(env, "barrier"));
+  exports.Set("preferHugePages", Napi::Function::New<preferHugePagesFor>(env, "preferHugePages"));
   exports.Set("Program", ProgramObject::define(env));
   exports.Set("Thread", ThreadObject::define(env));
   return exports;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "huge-pages.h"
 #include "pool.h"
 
 namespace seqgrad {
@@ -39,7 +40,10 @@ float* Team::workspace(double elements) {
     constexpr double MOST_BYTES = 0x1p46;
     const double bytes = elements * sizeof(float);
     workspace_ = bytes < MOST_BYTES ? ::operator new(static_cast<size_t>(bytes), LINE, std::nothrow) : nullptr;
-    if (workspace_ != nullptr) workspaceElements_ = elements;
+    if (workspace_ != nullptr) {
+      workspaceElements_ = elements;
+      preferHugePages(workspace_, static_cast<size_t>(bytes));
+    }
   }
   return static_cast<float*>(workspace_);
 }

@@ -48,6 +48,8 @@ interface Addon {
   peak(isa: string, numerics: Numerics, milliseconds: number): number;
   /** Nanoseconds that so many threads take to start on a piece of work and to be done with it. */
   barrier(threads: number, milliseconds: number): number;
+  /** A wish for memory that has not been touched yet. */
+  preferHugePages(heap: Uint8Array): void;
   readonly Program: new (words: Int32Array, isa: string, numerics: Numerics) => NativeProgram;
   readonly Thread: new (threads: number) => NativeThread;
 }
@@ -110,6 +112,21 @@ export function probeNative(): NativeAttempt[] {
   }
 }
 
+/** Backed with huge pages where the system grants them. */
+class NativeHeap extends MemoryHeap {
+  readonly #addon: Addon;
+
+  constructor(addon: Addon) {
+    super();
+    this.#addon = addon;
+  }
+
+  override grow(elements: number): void {
+    super.grow(elements);
+    this.#addon.preferHugePages(new Uint8Array(this.memory.buffer));
+  }
+}
+
 function loaderOver(
   heap: MemoryHeap,
   { addon, isa, numerics, threads }: { addon: Addon; isa: string; numerics: Numerics; threads: number },
@@ -156,7 +173,7 @@ export function nativeBackend({ isa = 'auto', numerics = 'fast', threads, reason
     numerics,
     reason: `${reason ?? (isa === 'auto' ? chosen.cause : 'asked for by name')}; threads: ${whySoMany}`,
     createExecutor() {
-      const heap = new MemoryHeap();
+      const heap = new NativeHeap(addon);
       return localExecutor(heap, loaderOver(heap, { addon, isa: chosen.isa, numerics, threads: count }));
     },
   };

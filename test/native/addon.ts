@@ -28,6 +28,7 @@ export interface Addon {
   candidates(): { readonly isa: string; readonly usable: boolean }[];
   peak(isa: string, numerics: Numerics, milliseconds: number): number;
   barrier(threads: number, milliseconds: number): number;
+  preferHugePages(heap: Uint8Array): void;
   readonly Program: new (words: Int32Array, isa: string, numerics: Numerics) => AddonProgram;
   readonly Thread: new (threads: number) => AddonThread;
 }

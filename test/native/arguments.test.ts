@@ -74,6 +74,7 @@ if (absence === undefined) {
       (...values) => (addon.peak as Unchecked)(...values.map((value) => (typeof value === 'number' ? -1 : value))),
       (value) => (addon.barrier as Unchecked)(value, 0),
       (value) => (addon.barrier as Unchecked)(2, typeof value === 'number' && value > 1 ? -1 : value),
+      (...values) => (addon.preferHugePages as Unchecked)(...values),
       (...values) => new Thread(...values).close(),
     ];
     await fc.assert(
@@ -112,6 +113,24 @@ if (absence === undefined) {
     }
     const message = 'Expected a number of threads';
     t.throws(() => new addon.Thread('2' as unknown as number), { instanceOf: TypeError, message });
+  });
+
+  test('memory keeps what it holds when huge pages are wished for', (t) => {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1000 });
+    new Uint8Array(memory.buffer).fill(7);
+    for (const pages of [0, 40, 300]) {
+      memory.grow(pages);
+      addon.preferHugePages(new Uint8Array(memory.buffer));
+      const bytes = new Uint8Array(memory.buffer);
+      t.is(bytes.indexOf(0), pages === 0 ? -1 : 65536);
+      t.true(bytes.subarray(65536).every((byte) => byte === 0));
+    }
+    addon.preferHugePages(new Uint8Array(memory.buffer, 1, 0));
+    const message = 'Expected a Uint8Array for the heap';
+    t.throws(() => addon.preferHugePages(new Float32Array(1) as unknown as Uint8Array), {
+      instanceOf: TypeError,
+      message,
+    });
   });
 
   test('a fork and join of several threads takes some time', (t) => {
