@@ -44,7 +44,7 @@ export function bertFromJson(json: Json, file: string): BertConfig {
     const expected = accepted.map((each) => JSON.stringify(each)).join(' or ');
     throw new FormatError(file, undefined, `\`${name}\` to be ${expected}`, JSON.stringify(value));
   }
-  return built(file, () => bertConfig(fromJson(fields, said, file)));
+  return built(file, fields, () => bertConfig(fromJson(fields, said, file)));
 }
 
 /** A config.json, with all that an earlier one said besides. */

@@ -46,15 +46,17 @@ export function fromJson<Config extends object>(
   return Object.fromEntries(entries) as Config;
 }
 
-/** What is built from the settings in a file. @throws FormatError for settings that do not fit together */
-export function built<T>(file: string, build: () => T): T {
+/** What is built from the settings in a file. @throws FormatError for settings that do not fit together, by their names in the file */
+export function built<T>(file: string, fields: Readonly<Record<string, Field>>, build: () => T): T {
   try {
     return build();
   } catch (cause) {
     if (!(cause instanceof OptionError)) throw cause;
-    throw new FormatError(file, undefined, 'settings that fit together', `some that do not (${cause.message})`, {
-      cause,
+    const message = cause.message.replace(/`(\w+)`/g, (quoted, name) => {
+      const json = Object.hasOwn(fields, name) ? fields[name]?.json : undefined;
+      return json === undefined ? quoted : `\`${json}\``;
     });
+    throw new FormatError(file, undefined, 'settings that fit together', `some that do not (${message})`, { cause });
   }
 }
 

@@ -219,7 +219,7 @@ export class Forecaster extends TaskModel<ForecasterNetwork> {
       throw new FormatError(config, undefined, `\`targets\` to be of the columns ${columns.join(', ')}`, unknown);
     }
     const loaded = await backendOr(backend);
-    return built(config, () => new Forecaster(settings, loaded)).stored(folder);
+    return built(config, fields, () => new Forecaster(settings, loaded)).stored(folder);
   }
 
   /**

@@ -127,7 +127,7 @@ export class LanguageModel extends TextModel<LanguageModelNetwork> {
       throw new FormatError(vocabularyFile, undefined, expected, `${vocabulary.size}`);
     }
     const loaded = await backendOr(backend);
-    return built(file, () => new LanguageModel(vocabulary, settings, loaded)).stored(folder);
+    return built(file, fields, () => new LanguageModel(vocabulary, settings, loaded)).stored(folder);
   }
 
   protected description() {

@@ -167,7 +167,7 @@ export class SequenceClassifier extends TaskModel<ClassifierNetwork> {
     const file = join(folder, 'vocab.json');
     const vocabulary = vocabularyFromJson(await readJson(file), file);
     const loaded = await backendOr(backend);
-    return built(config, () => new SequenceClassifier(vocabulary, settings, loaded)).stored(folder);
+    return built(config, fields, () => new SequenceClassifier(vocabulary, settings, loaded)).stored(folder);
   }
 
   get labels(): readonly string[] {

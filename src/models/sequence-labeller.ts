@@ -126,7 +126,7 @@ export class SequenceLabeller extends TaskModel<LabellerNetwork> {
     const file = join(folder, 'vocab.json');
     const vocabulary = WordVocabulary.fromJSON(await readJson(file), file);
     const loaded = await backendOr(backend);
-    return built(config, () => new SequenceLabeller(vocabulary, settings, loaded)).stored(folder);
+    return built(config, fields, () => new SequenceLabeller(vocabulary, settings, loaded)).stored(folder);
   }
 
   get labels(): readonly string[] {

@@ -162,7 +162,7 @@ export class TransformerLanguageModel extends TextModel<TransformerLanguageModel
       throw new FormatError(vocabularyFile, undefined, expected, `${vocabulary.size}`);
     }
     const loaded = await backendOr(backend);
-    return built(file, () => new TransformerLanguageModel(vocabulary, settings, loaded)).stored(folder);
+    return built(file, fields, () => new TransformerLanguageModel(vocabulary, settings, loaded)).stored(folder);
   }
 
   protected override description() {

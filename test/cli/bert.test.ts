@@ -372,6 +372,11 @@ const refusals: readonly (readonly [title: string, args: readonly string[], mess
     /Expected texts with \[MASK\] to be filled in but received "no mask"/,
   ],
   [
+    'a mask beyond what the model reads',
+    ['predict', '--model', pretrained, '--text', `[MASK] ${'the '.repeat(2000)}[MASK]`],
+    /Expected each \[MASK\] to lie within what the model reads .*"\[MASK\] the .*…", in which 1 of 2 lies beyond/,
+  ],
+  [
     'a pooler that there is not',
     ['embed', '--model', pretrained, '--text', 'a', '--pooling', 'pooler'],
     /mean or first, as the model has no pooler/,

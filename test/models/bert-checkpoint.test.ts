@@ -288,7 +288,7 @@ const hostile: readonly Hostile[] = [
   {
     title: 'with heads that do not divide its width',
     damage: (p) => changeConfig(p, { num_attention_heads: 3 }),
-    message: /`hiddenSize`.*multiple of `heads`, 3,.*16/,
+    message: /config\.json: .*`hidden_size` to be a multiple of `num_attention_heads`, 3, but received \d+/,
   },
   {
     title: 'with another width',
@@ -298,7 +298,7 @@ const hostile: readonly Hostile[] = [
   {
     title: 'with a padding token beyond its vocabulary',
     damage: (p) => changeConfig(p, { pad_token_id: 19 }),
-    message: /`padToken`.*0 … 18.*19/,
+    message: /`pad_token_id`.*0 … 18.*19/,
   },
   {
     title: 'with a layer more',

@@ -206,7 +206,7 @@ test('settings in a folder that do not fit together are refused with the file’
   await writeFile(file, JSON.stringify({ ...JSON.parse(await readFile(file, 'utf8')), reset_before: true }));
   await t.throwsAsync(LanguageModel.load(path, { backend: float64 }), {
     code: 'ERR_SEQGRAD_FORMAT',
-    message: /config\.json: Expected settings that fit together .*`resetBefore` only with kind gru/,
+    message: /config\.json: Expected settings that fit together .*`reset_before` only with kind gru/,
   });
 });
 
