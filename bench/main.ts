@@ -4,6 +4,7 @@ import { defineDelay } from './delay.js';
 import { defineMicro } from './micro.js';
 import { definePadding } from './padding.js';
 import { definePytorch } from './pytorch.js';
+import { defineSubnormals } from './subnormals.js';
 import { defineThreads } from './threads.js';
 
 const program = new Command('npm run bench --').description('speed, for developers; users have `seqgrad bench`');
@@ -11,5 +12,6 @@ defineMicro(program);
 definePytorch(program);
 defineDelay(program);
 definePadding(program);
+defineSubnormals(program);
 defineThreads(program);
 await program.parseAsync();

@@ -21,7 +21,7 @@ const TOLERANCE = 2e-5;
 const RUN_FLOPS = 5e7;
 
 /** What operands hold before; the same for every backend. */
-function filling({ fillings }: MicroCase): (operand: StageOperand) => Float64Array {
+export function filling({ fillings }: MicroCase): (operand: StageOperand) => Float64Array {
   let random = 1;
   return ({ name, elements }) =>
     Float64Array.from({ length: elements }, (_, index) => {
