@@ -77,11 +77,11 @@
           "type": "static_library",
           "sources": ["native/isa/avx512.cc", "<@(families)"],
           "defines": ["SEQGRAD_AVX512"],
-          "cflags": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma", "-mprefer-vector-width=512",
+          "cflags": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mavx512bf16", "-mfma", "-mprefer-vector-width=512",
             # GCC 12 warns about its own header.
             "-Wno-maybe-uninitialized"],
           "xcode_settings": {
-            "OTHER_CFLAGS": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mfma", "-mprefer-vector-width=512"]
+            "OTHER_CFLAGS": ["-mavx512f", "-mavx512vl", "-mavx512dq", "-mavx512bw", "-mavx512bf16", "-mfma", "-mprefer-vector-width=512"]
           }
         }
       ]

@@ -24,7 +24,7 @@ function microCase<I extends InstructionName>(
 function product(M: number, N: number, K: number, a: 'N' | 'T' = 'N', b: 'N' | 'T' = 'N'): MicroCase {
   const [aRow, aColumn] = a === 'N' ? [K, 1] : [1, M];
   const [bRow, bColumn] = b === 'N' ? [N, 1] : [1, K];
-  const batches = { batch: 1, aBatch: 0, bBatch: 0, cBatch: 0 };
+  const batches = { batch: 1, aBatch: 0, bBatch: 0, cBatch: 0, bfloat16: 0 };
   const strides = { aRow, aColumn, bRow, bColumn, cRow: N };
   return microCase(`${M}×${N}×${K} ${a}${b}`, 'matmul', { ...batches, M, N, K, ...strides }, { absent: ['bias'] });
 }

@@ -23,6 +23,7 @@ Napi::Value candidates(const Napi::CallbackInfo& info) {
     candidate.Set("compiled", Napi::Boolean::New(env, isa.fast != nullptr));
     candidate.Set("usable", Napi::Boolean::New(env, isa.fast != nullptr && isa.usable));
     candidate.Set("reason", isa.reason);
+    candidate.Set("dotsPairs", Napi::Boolean::New(env, isa.dotsPairs));
     list.Set(i, candidate);
   }
   return list;

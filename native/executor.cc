@@ -34,6 +34,7 @@ std::unique_ptr<Program> Program::create(const int32_t* words, size_t count, con
   program->count_ = count;
   program->dispatch_ = numerics == Numerics::fast ? isa.fast : isa.strict;
   program->numerics_ = numerics;
+  program->dotsPairs_ = isa.dotsPairs;
   return program;
 }
 
@@ -82,7 +83,7 @@ RunError Program::run(float* heap, double heapElements, int32_t first, int32_t l
                       double* milliseconds) const {
   if (!(checkedElements_ >= 0) || !(heapElements >= checkedElements_)) return RunError::unchecked;
   if (first < 0 || first > last || last > records_) return RunError::records;
-  Context context{team, nullptr};
+  Context context{team, nullptr, dotsPairs_};
   if (workspaceElements_ > 0) {
     context.workspace = team.workspace(workspaceElements_);
     if (context.workspace == nullptr) return RunError::memory;

@@ -51,6 +51,7 @@ class Program {
   double workspaceElements_ = 0;
   Dispatch dispatch_ = nullptr;
   Numerics numerics_ = Numerics::fast;
+  bool dotsPairs_ = false;
 };
 
 }  // namespace seqgrad

@@ -63,6 +63,8 @@ struct Context {
   Team& team;
   /// 64-byte aligned; as many elements as the instruction's definition says, meaning nothing before or after.
   float* workspace;
+  /// Whether the processor has the instruction that a trait with `dotsPairs` may use.
+  bool dotsPairs;
 };
 
 }  // namespace seqgrad

@@ -1,9 +1,11 @@
 /**
  * Matrix products. For each block of K, B is packed into the workspace, in strips of columns, and so is A where its rows are not
  * contiguous; then tiles are computed, at the edges of a matrix too. Packing takes any strides, so a transpose costs little. A factor
- * of few rows or columns is not worth that: the other is read where it lies.
+ * of few rows or columns is not worth that: the other is read where it lies. Factors in bfloat16 are rounded where they are packed, so
+ * both always are.
  */
 import { Matmul, MatmulAdd } from '../generated/instructions';
+import { roundToBfloat16 } from '../simd/bfloat16';
 import { packRowMajor, packStrips } from '../simd/pack';
 import { copyOrZero } from '../simd/rows';
 import { multiplyStrip, STRIP, STRIP_ROW, ZEROS } from '../simd/tile';
@@ -61,6 +63,7 @@ class Block {
   cRow: usize;
   cColumn: usize;
   cMatrix: usize;
+  bfloat16: bool;
   /** Whether it is worth sharing and may be. */
   isShared: bool;
   /** What a ticket computes of a matrix, and how many tickets lie side by side. */
@@ -68,7 +71,7 @@ class Block {
   columns: i32;
   across: i32;
 
-  @inline get packsA(): bool { return this.aColumn != 4; }
+  @inline get packsA(): bool { return this.bfloat16 || this.aColumn != 4; }
   /** Tickets of one matrix. */
   @inline get packingTickets(): i32 { return (this.packsA ? ceilDiv(this.M, PACKED_ROWS) : 0) + ceilDiv(this.N, PACKED_COLUMNS); }
   @inline get tilesTickets(): i32 { return ceilDiv(this.M, this.rows) * this.across; }
@@ -157,6 +160,7 @@ function fillMatrices(r: Matmul, first: i32, count: i32): void {
   block.baseRow = block.cRow;
   block.baseColumn = 4;
   block.baseMatrix = block.cMatrix;
+  block.bfloat16 = r.bfloat16 != 0;
   block.isShared = hasSeparateRows(r) && <i64>M * N * block.depth * count >= LEAST_SHARED;
   const few = <i64>ceilDiv(M, TICKET_ROWS) * ceilDiv(N, TICKET_COLUMNS) * count < FEW_TICKETS;
   block.rows = few ? SMALL_TICKET_ROWS : TICKET_ROWS;
@@ -167,7 +171,7 @@ function fillMatrices(r: Matmul, first: i32, count: i32): void {
 
 /** Packing and computing are two rounds of tickets; within a round they are independent. */
 function compute(block: Block): void {
-  if (min(block.M, block.N) <= FEW) {
+  if (!block.bfloat16 && min(block.M, block.N) <= FEW) {
     if (block.N < block.M) transpose(block);
     share(block, block.M * ceilDiv(block.N, TICKET_LANES), rowTicket, true);
     return;
@@ -225,14 +229,18 @@ function packTicket(context: usize, _workspace: usize, ticket: i32): void {
 function packB(block: Block, matrix: i32, first: i32): void {
   const to = block.packedB(matrix) + (<usize>first * block.depth << 2);
   const from = block.b + <usize>matrix * block.bMatrix + <usize>first * block.bColumn;
-  packStrips(to, from, block.bColumn, block.bRow, min(PACKED_COLUMNS, block.N - first), block.depth);
+  const columns = min(PACKED_COLUMNS, block.N - first);
+  packStrips(to, from, block.bColumn, block.bRow, columns, block.depth);
+  if (block.bfloat16) roundToBfloat16(<usize>padded(columns, STRIP) * block.depth, to);
 }
 
 function packA(block: Block, matrix: i32, first: i32): void {
   const packedRow = block.packedRow, end = min(block.M, first + PACKED_ROWS);
   for (let i = first; i < end; i += LINE) {
     const to = block.packedA(matrix) + <usize>i * packedRow, from = block.a + <usize>matrix * block.aMatrix + <usize>i * block.aRow;
-    packRowMajor(to, packedRow, from, block.aRow, block.aColumn, min(LINE, end - i), block.depth);
+    const rows = min(LINE, end - i);
+    packRowMajor(to, packedRow, from, block.aRow, block.aColumn, rows, block.depth);
+    if (block.bfloat16) roundToBfloat16(<usize>rows * packedRow >> 2, to);
   }
 }
 

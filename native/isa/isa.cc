@@ -12,7 +12,7 @@ namespace {
 
 /// An ISA that this build has no kernels for.
 Isa elsewhere(const char* name) {
-  return {name, nullptr, nullptr, nullptr, nullptr, false, "this build is for another kind of processor"};
+  return {name, nullptr, nullptr, nullptr, nullptr, false, "this build is for another kind of processor", false};
 }
 
 #if defined(__x86_64__)
@@ -21,9 +21,9 @@ struct Registers {
   unsigned a, b, c, d;
 };
 
-Registers cpuid(unsigned leaf) {
+Registers cpuid(unsigned leaf, unsigned subleaf = 0) {
   Registers r{};
-  if (!__get_cpuid_count(leaf, 0, &r.a, &r.b, &r.c, &r.d)) return {};
+  if (!__get_cpuid_count(leaf, subleaf, &r.a, &r.b, &r.c, &r.d)) return {};
   return r;
 }
 
@@ -58,13 +58,17 @@ Verdict avx2Verdict() {
   return {true, "the processor has AVX2 and FMA"};
 }
 
+/// AVX512-BF16: leaf 7 says in eax how many subleaves it has, and this in the second of them.
+bool hasAvx512Bfloat16() { return cpuid(7).a >= 1 && has(cpuid(7, 1).a, 1u << 5); }
+
 struct Isas {
   Isa list[ISA_COUNT];
   Isas() {
     const Verdict avx512 = avx512Verdict(), avx2 = avx2Verdict();
-    list[0] = {"avx512", avx512Fast, avx512Strict, avx512FastAdds, avx512StrictAdds, avx512.usable, avx512.reason};
-    list[1] = {"avx2", avx2Fast, avx2Strict, avx2FastAdds, avx2StrictAdds, avx2.usable, avx2.reason};
-    list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it"};
+    list[0] = {"avx512",         avx512Fast,    avx512Strict,  avx512FastAdds,
+               avx512StrictAdds, avx512.usable, avx512.reason, avx512.usable && hasAvx512Bfloat16()};
+    list[1] = {"avx2", avx2Fast, avx2Strict, avx2FastAdds, avx2StrictAdds, avx2.usable, avx2.reason, false};
+    list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it", false};
     list[3] = elsewhere("neon");
   }
 };
@@ -78,7 +82,8 @@ struct Isas {
     list[1] = elsewhere("avx2");
     list[2] = elsewhere("sse2");
 #if defined(__aarch64__)
-    list[3] = {"neon", neonFast, neonStrict, neonFastAdds, neonStrictAdds, true, "every 64-bit Arm processor has it"};
+    list[3] = {"neon", neonFast, neonStrict, neonFastAdds, neonStrictAdds, true, "every 64-bit Arm processor has it",
+               false};
 #else
     list[3] = elsewhere("neon");
 #endif

@@ -16,6 +16,7 @@ struct Isa {
   MultiplyAdds fastAdds, strictAdds;
   bool usable;         // the processor has it and the operating system keeps its registers
   const char* reason;  // why usable or why not
+  bool dotsPairs;      // the processor multiplies bfloat16 numbers in pairs, which fast numerics use
 };
 
 /// All known ISAs, best first.

@@ -1,9 +1,12 @@
 // Matrix products of a batch. The result is cut into parts of rows and panels of columns. Whoever makes one packs the
 // block of the right factor that it needs, small enough for the core's own cache, and multiplies all tiles of the part
 // by it: a large right factor is read once for each part, and its packed form never leaves the core. A left factor
-// whose rows are not contiguous is packed into tiles beforehand.
+// whose rows are not contiguous is packed into tiles beforehand. Of bfloat16 numbers both factors are packed, and a
+// panel or a tile has a row of words for every two k.
 #include <algorithm>
+#include <type_traits>
 
+#include "../simd/bfloat16.h"
 #include "../simd/tile.h"
 #include "kernel.h"
 #include "tickets.h"
@@ -26,18 +29,22 @@ struct Tile {
   const float* a;
   int64_t aRow;  // meaningless when packed
   const float* panel;
-  int64_t panelRow, K;
+  int64_t panelRow, K;  // rows of the panel
   float* c;
   int64_t cRow, columns;
   const float* bias;  // null, or the columns' bias
   bool adds;
 };
 
+/// Whether factors are words of two bfloat16 numbers, by what multiplies them: Pairs of the vector trait, or itself.
+template <class S, class Factors>
+constexpr bool arePairs = !std::is_same_v<S, Factors>;
+
 /// c = Σ, Σ + bias or c + Σ for `rows` rows and `tile.columns` columns, which touch `vectors` vectors.
-template <class S, int rows, int vectors, class Left>
+template <class S, class Factors, int rows, int vectors, class Left>
 void finishedTile(const Tile& tile, Left a) {
   typename S::Floats sum[rows][vectors];
-  multiplyTile<S>(a, tile.panel, tile.panelRow, tile.K, sum, [&](int r) {
+  multiplyTile<Factors>(a, tile.panel, tile.panelRow, tile.K, sum, [&](int r) {
     for (int v = 0; v < vectors; v++) fetch(tile.c + r * tile.cRow + v * S::lanes);
   });
   const auto finish = [&](auto at, const auto& column) {
@@ -64,14 +71,14 @@ void finishedTile(const Tile& tile, Left a) {
   }
 }
 
-template <class S>
+template <class S, class Factors>
 void finishTile(const Tile& tile, int rows, bool packed) {
   withConstant<S::tileRows>(rows, [&](auto R) {
     withConstant<S::tileVectors>(static_cast<int>(pieces<int64_t>(tile.columns, S::lanes)), [&](auto V) {
-      if (packed) {
-        finishedTile<S, R.value, V.value>(tile, Interleaved{tile.a});
-      } else {
-        finishedTile<S, R.value, V.value>(tile, RowMajor{tile.a, tile.aRow});
+      if (arePairs<S, Factors> || packed) {
+        finishedTile<S, Factors, R.value, V.value>(tile, Interleaved{tile.a});
+      } else if constexpr (!arePairs<S, Factors>) {
+        finishedTile<S, Factors, R.value, V.value>(tile, RowMajor{tile.a, tile.aRow});
       }
     });
   });
@@ -109,9 +116,29 @@ void packTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, Tiling 
   }
 }
 
-template <class S, bool adds, class Record>
+/// The same in words of two k.
+template <class S>
+void packTilesInPairs(const float* a, int64_t aRow, int64_t aColumn, int64_t K, Tiling tiling, int64_t first,
+                      int64_t end, float* packed) {
+  constexpr int WIDTH = pieces<int>(RUN_TILES * S::tileRows + S::lanes, S::lanes) * S::lanes;
+  const int64_t start = tiling.start(first), words = pieces<int64_t>(K, 2);
+  packPairs<S, WIDTH>(a + start * aRow, aColumn, aRow, K, tiling.start(end) - start,
+                      [&](int64_t word, const float* column) {
+                        for (int64_t tile = first; tile < end; tile++) {
+                          const int64_t row = tiling.start(tile);
+                          const int size = tiling.size(tile);
+                          float* to = packed + row * words + word * size;
+                          for (int r = 0; r < size; r += S::lanes) {
+                            S::storeFirst(to + r, S::load(column + row - start + r), least(size - r, S::lanes));
+                          }
+                        }
+                      });
+}
+
+template <class S, class Factors, bool adds, class Record>
 void multiply(const Record& r, const float* a, const float* b, const float* bias, float* c, Context& context) {
-  constexpr int64_t WIDTH = S::tileVectors * S::lanes;
+  constexpr bool inPairs = arePairs<S, Factors>;
+  constexpr int64_t WIDTH = S::tileVectors * S::lanes, BLOCK_ELEMENTS = K_BLOCK * WIDTH / (inPairs ? 2 : 1);
   const int64_t M = r.M, N = r.N, K = r.K;
   const int64_t panels = pieces(N, WIDTH), tiles = pieces<int64_t>(M, S::tileRows);
   const Tiling tiling{M, tiles};
@@ -119,35 +146,42 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   const int64_t lanes = context.team.lanes(), fewest = pieces(M, MOST_ROWS);
   const int64_t parts =
       lanes == 1 ? fewest : std::clamp(pieces(TICKETS * lanes, panels), fewest, pieces(M, LEAST_ROWS));
-  const bool packsA = r.aColumn != 1;
+  const auto depthOf = [](int64_t k) { return inPairs ? pieces<int64_t>(k, 2) : k; };
+  const bool packsA = inPairs || r.aColumn != 1;
   // Packing a panel pays when enough tiles use it.
-  const bool packsB = r.bColumn != 1 || tiles > 2;
+  const bool packsB = inPairs || r.bColumn != 1 || tiles > 2;
   float* tilesPacked = context.workspace;  // [blocks of a span][tiles][k][rows]
 
   // One part of the result by one panel, over K from begin to end.
   const auto multiplyPanel = [&](int64_t part, int64_t panel, int64_t begin, int64_t end) {
-    alignas(64) float packed[K_BLOCK * WIDTH];
+    alignas(64) float packed[BLOCK_ELEMENTS];
     const int64_t column = panel * WIDTH;
     const bool isPacked = packsB || column + WIDTH > N;
     int64_t at = begin;
     do {
       const int64_t k = least(end - at, K_BLOCK);
       const float* source = b + at * r.bRow + column * r.bColumn;
-      if (isPacked) packPanel<S>(source, r.bRow, r.bColumn, k, N - column, packed, WIDTH, WIDTH);
+      if constexpr (inPairs) {
+        packPairs<S, WIDTH>(source, r.bRow, r.bColumn, k, N - column, [&](int64_t word, const float* row) {
+          for (int64_t j = 0; j < WIDTH; j += S::lanes) S::store(packed + word * WIDTH + j, S::load(row + j));
+        });
+      } else if (isPacked) {
+        packPanel<S>(source, r.bRow, r.bColumn, k, N - column, packed, WIDTH, WIDTH);
+      }
       Tile tile{};
       tile.aRow = r.aRow;
       tile.panel = isPacked ? packed : source;
       tile.panelRow = isPacked ? WIDTH : r.bRow;
-      tile.K = k;
+      tile.K = depthOf(k);
       tile.cRow = r.cRow;
       tile.columns = least(N - column, WIDTH);
       tile.bias = bias == nullptr || at > 0 ? nullptr : bias + column;
       tile.adds = adds || at > 0;
       for (int64_t i = tiles * part / parts; i < tiles * (part + 1) / parts; i++) {
         const int64_t row = tiling.start(i);
-        tile.a = packsA ? tilesPacked + (at - begin) * M + row * k : a + row * r.aRow + at;
+        tile.a = packsA ? tilesPacked + (at - begin) * M + row * depthOf(k) : a + row * r.aRow + at;
         tile.c = c + row * r.cRow + column;
-        finishTile<S>(tile, tiling.size(i), packsA);
+        finishTile<S, Factors>(tile, tiling.size(i), packsA);
       }
       at += K_BLOCK;
     } while (at < end);
@@ -164,8 +198,9 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
             [&](int64_t first, int64_t last) {
               for (int64_t i = first; i < last; i++) {
                 const int64_t run = i % runs, at = begin + i / runs * K_BLOCK;
-                packTiles<S>(a + at * r.aColumn, r.aRow, r.aColumn, least(end - at, K_BLOCK), tiling,
-                             tiles * run / runs, tiles * (run + 1) / runs, tilesPacked + (at - begin) * M);
+                const auto pack = inPairs ? packTilesInPairs<S> : packTiles<S>;
+                pack(a + at * r.aColumn, r.aRow, r.aColumn, least(end - at, K_BLOCK), tiling, tiles * run / runs,
+                     tiles * (run + 1) / runs, tilesPacked + (at - begin) * M);
               }
             });
     }
@@ -178,12 +213,21 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   } while (begin < K);
 }
 
-template <class S, bool adds, class Record>
-void multiplyBatch(const Record& r, const float* bias, Context& context) {
+template <class S, class Factors, bool adds, class Record>
+void multiplyAll(const Record& r, const float* bias, Context& context) {
   if (r.M == 0 || r.N == 0) return;
   for (int64_t i = 0; i < r.batch; i++) {
-    multiply<S, adds>(r, r.a + i * r.aBatch, r.b + i * r.bBatch, bias, r.c + i * r.cBatch, context);
+    multiply<S, Factors, adds>(r, r.a + i * r.aBatch, r.b + i * r.bBatch, bias, r.c + i * r.cBatch, context);
   }
+}
+
+template <class S, bool adds, class Record>
+void multiplyBatch(const Record& r, const float* bias, Context& context) {
+  if (r.bfloat16 == 0) return multiplyAll<S, S, adds>(r, bias, context);
+  if constexpr (S::dotsPairs) {
+    if (context.dotsPairs) return multiplyAll<S, Pairs<S, true>, adds>(r, bias, context);
+  }
+  multiplyAll<S, Pairs<S, false>, adds>(r, bias, context);
 }
 
 template <class S>

@@ -16,6 +16,7 @@ struct Avx512 {
   // 24 of 32 registers accumulate; 4 hold a row of the panel.
   static constexpr int tileRows = 6, tileVectors = 4;
   static constexpr int recurrentRows = 6;
+  static constexpr bool dotsPairs = fused;
 
   struct Ints {
     __m512i v;
@@ -62,6 +63,10 @@ struct Avx512 {
   static SEQGRAD_INLINE Floats fma(Floats a, Floats b, Floats c) {
     if constexpr (fused) return {_mm512_fmadd_ps(a.v, b.v, c.v)};
     return a * b + c;
+  }
+  /// AVX512-BF16. It takes subnormal numbers as zeros, so strict numerics do without it.
+  static SEQGRAD_INLINE Floats dotPairs(Floats a, Floats b, Floats c) {
+    return {_mm512_dpbf16_ps(c.v, (__m512bh)a.v, (__m512bh)b.v)};
   }
   static SEQGRAD_INLINE Floats sqrt(Floats x) { return {_mm512_sqrt_ps(x.v)}; }
   static SEQGRAD_INLINE Floats abs(Floats x) { return {_mm512_abs_ps(x.v)}; }

@@ -69,6 +69,8 @@ export interface Backend {
   readonly isa: string;
   readonly threads: number;
   readonly numerics: Numerics;
+  /** How products of bfloat16 numbers are computed: by an instruction of the processor's, or by those for float32. */
+  readonly bfloat16: 'hardware' | 'emulated';
   /** Where programs run: `a thread of its own`, `a worker`, `a worker, shared memory`, or `the calling thread` and why. */
   readonly place: string;
   /** Why this one was chosen, and so many threads. */

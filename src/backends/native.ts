@@ -27,6 +27,8 @@ export interface NativeAttempt {
   readonly usable: boolean;
   /** Why it can or cannot be used here. */
   readonly cause: string;
+  /** Whether the processor multiplies bfloat16 numbers in pairs, which fast numerics use. */
+  readonly dotsPairs: boolean;
 }
 
 /** The addon, or an ISA of it, cannot be used as asked. */
@@ -43,6 +45,7 @@ interface Addon {
     readonly compiled: boolean;
     readonly usable: boolean;
     readonly reason: string;
+    readonly dotsPairs: boolean;
   }[];
   /** GFLOP/s of multiply-adds that never leave the registers, by the calling thread. */
   peak(isa: string, numerics: Numerics, milliseconds: number): number;
@@ -100,7 +103,7 @@ function loadAddon(): Addon {
 export const nativeLimits = (): Pick<Addon, 'peak' | 'barrier'> => loadAddon();
 
 const attemptsOf = (addon: Addon): NativeAttempt[] =>
-  addon.candidates().map(({ isa, usable, reason }) => ({ isa, usable, cause: reason }));
+  addon.candidates().map(({ isa, usable, reason, dotsPairs }) => ({ isa, usable, cause: reason, dotsPairs }));
 
 /** Tries every ISA, best first; one attempt named `native` where the addon itself cannot be used. */
 export function probeNative(): NativeAttempt[] {
@@ -108,7 +111,7 @@ export function probeNative(): NativeAttempt[] {
     return attemptsOf(loadAddon());
   } catch (error) {
     if (!(error instanceof NativeUnavailableError)) throw error;
-    return [{ isa: 'native', usable: false, cause: error.message }];
+    return [{ isa: 'native', usable: false, cause: error.message, dotsPairs: false }];
   }
 }
 
@@ -169,6 +172,7 @@ export function nativeBackend({ isa = 'auto', numerics = 'fast', threads, reason
     name: 'native',
     isa: chosen.isa,
     threads: count,
+    bfloat16: chosen.dotsPairs && numerics === 'fast' ? 'hardware' : 'emulated',
     place: 'a thread of its own',
     numerics,
     reason: `${reason ?? (isa === 'auto' ? chosen.cause : 'asked for by name')}; threads: ${whySoMany}`,

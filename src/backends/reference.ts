@@ -48,6 +48,7 @@ export function referenceBackend({
     name: 'reference',
     isa,
     threads: 1,
+    bfloat16: 'emulated',
     place: 'the calling thread',
     numerics,
     reason: threads === 1 ? reason : `${reason}; threads: not ${threads}: the reference has one`,

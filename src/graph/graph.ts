@@ -2,6 +2,7 @@
  * The graph: nodes in the order they were traced. It is pure: every tensor is written once, by the node that makes it, and
  * variables change only through `assign`, which takes effect after every reader of the old value.
  */
+import type { Dtype } from '../program/dtype.js';
 import type { AnyCall, Call } from '../program/encode.js';
 import type { InstructionName } from '../program/instructions.js';
 import { type DataType, sizeOf, type Variable } from '../program/variable.js';
@@ -90,6 +91,9 @@ export class Graph {
   readonly #variables = new Map<string, Tensor>();
   #label = '';
   #roots = 0;
+
+  /** @param dtype of the matrix products that name none. */
+  constructor(readonly dtype: Dtype = 'float32') {}
 
   /** Runs `trace` with a module name added to the label of every node it makes. */
   within<T>(name: string, trace: () => T): T {

@@ -52,7 +52,7 @@ export function addToRows(x: Tensor, row: Tensor): Tensor {
 /** y [R] = Σ over columns of x [R, C]. Gradient: dx[·][c] = dy for every column. */
 export function sumColumns(x: Tensor): Tensor {
   const { R, C } = matchShapes('sumColumns', { x: [x, ['R', 'C']] });
-  return reshape(matmul(x, full(x.graph, [C, 1], 1)), [R]);
+  return reshape(matmul(x, full(x.graph, [C, 1], 1), { dtype: 'float32' }), [R]);
 }
 
 /** y [R, C] whose every column is x [R]. Gradient: dx = Σ over columns of dy. */

@@ -7,6 +7,7 @@
 import { matchShapes, ShapeError } from '../graph/errors.js';
 import { call, type Sink } from '../graph/graph.js';
 import type { Tensor } from '../graph/tensor.js';
+import type { Dtype } from '../program/dtype.js';
 import { sizeOf } from '../program/variable.js';
 import { reshape } from './copy.js';
 import { Lookup } from './embedding.js';
@@ -19,6 +20,8 @@ export interface MatmulOptions {
   readonly transposeB?: boolean;
   /** [N], added to every row. */
   readonly bias?: Tensor | undefined;
+  /** What elements of A, B and dC are rounded to before they are multiplied; the graph's where absent. */
+  readonly dtype?: Dtype;
 }
 
 interface Matrix {
@@ -51,7 +54,7 @@ export function matmul(a: Tensor, b: Tensor, options: MatmulOptions = {}): Tenso
 export function productOf(
   a: Tensor,
   b: Tensor,
-  { transposeA = false, transposeB = false, bias }: MatmulOptions,
+  { transposeA = false, transposeB = false, bias, dtype = a.graph.dtype }: MatmulOptions,
   sum?: Tensor,
 ): Tensor {
   const left = matrix('a', a, transposeA);
@@ -77,6 +80,7 @@ export function productOf(
     bColumn: right.strides.column,
     cBatch: M * N,
     cRow: N,
+    bfloat16: dtype === 'bfloat16' ? 1 : 0,
   };
   return a.graph.node({
     op: 'matmul',
@@ -89,12 +93,12 @@ export function productOf(
       if (dc === undefined) return { to: {} };
       const toA: Sink = (sum) =>
         transposeA
-          ? productOf(b, dc, { transposeA: transposeB, transposeB: true }, sum)
-          : productOf(dc, b, { transposeB: !transposeB }, sum);
+          ? productOf(b, dc, { transposeA: transposeB, transposeB: true, dtype }, sum)
+          : productOf(dc, b, { transposeB: !transposeB, dtype }, sum);
       const toB: Sink = (sum) =>
         transposeB
-          ? productOf(dc, a, { transposeA: true, transposeB: transposeA }, sum)
-          : productOf(a, dc, { transposeA: !transposeA }, sum);
+          ? productOf(dc, a, { transposeA: true, transposeB: transposeA, dtype }, sum)
+          : productOf(a, dc, { transposeA: !transposeA, dtype }, sum);
       return { to: { a: toA, b: toB, bias: columnSum(reshape(dc, [left.batch * M, N])) } };
     },
   }).c;

@@ -28,6 +28,10 @@
  * Backward, absent gradients are zero; where t ≥ lengths[b], what it gives for step t is 0 and dHidden is ignored. `recurrent` is the
  * gradient that comes from the step that followed, one sum over all gates, without blocks; 0 where that step took its state as 0.
  *
+ * Products of bfloat16 numbers. With bfloat16 ≠ 0 every element of a and b is rounded to bfloat16, the upper half of a float32, before
+ * it is multiplied: to the nearest, ties to even, beyond the largest to ±∞; NaN stays NaN. Sums and everything else are float32. A
+ * product of two such numbers is exact but where it overflows or is below 2⁻¹²⁶, so fusing it with the addition changes nothing.
+ *
  * Values. NaN goes in and NaN comes out, its payload unspecified; so is the sign of a zero that tanh gives. exp of a number ≤ 0 is at
  * least 2⁻¹²⁶: sigmoid(−∞) and the softmax of a logit −∞ are that, not 0. Fast native numerics take subnormal operands as 0. An
  * intermediate (g² of adamw, x − m of softmax) may overflow where the result would not. What a masked key holds does not matter; a
@@ -94,7 +98,7 @@ const factors = {
 } as const;
 const product = { shape: ['batch', 'M', 'N'], strides: ['cBatch', 'cRow', '1'] } as const;
 const matmulDims = [
-  ...['batch', 'M', 'N', 'K', 'aBatch', 'aRow', 'aColumn', 'bBatch', 'bRow', 'bColumn', 'cBatch', 'cRow'],
+  ...['batch', 'M', 'N', 'K', 'aBatch', 'aRow', 'aColumn', 'bBatch', 'bRow', 'bColumn', 'cBatch', 'cRow', 'bfloat16'],
 ] as const;
 /** The Philox key and step: see scalars.ts. */
 const random = { shape: [`${randomWords.length}`], type: 'i32', access: 'read' } as const;

@@ -15,9 +15,11 @@ interface Product {
   readonly gap?: number;
   /** One b for the whole batch. */
   readonly shareB?: boolean;
+  readonly bfloat16?: number;
 }
 
-function dimsOf({ batch = 1, M, N, K, transposeA = false, transposeB = false, gap = 0, shareB = false }: Product) {
+function dimsOf({ batch = 1, M, N, K, transposeA = false, transposeB = false, gap = 0, ...product }: Product) {
+  const { shareB = false, bfloat16 = 0 } = product;
   const [aWide, bWide, cRow] = [(transposeA ? M : K) + gap, (transposeB ? K : N) + gap, N + gap];
   return {
     ...{ batch, M, N, K },
@@ -28,6 +30,7 @@ function dimsOf({ batch = 1, M, N, K, transposeA = false, transposeB = false, ga
       bColumn: transposeB ? bWide : 1,
     },
     ...{ cBatch: cRow * M, cRow },
+    bfloat16,
   };
 }
 
@@ -95,7 +98,7 @@ const odd: readonly ReturnType<typeof dimsOf>[] = [
 ];
 
 /** One value in a and in b that is not finite, in the last row and column: its row and column show it, no other element may. */
-function notFinite(instruction: 'matmul' | 'matmulAdd', a: number, b: number): Case[] {
+function notFinite(instruction: 'matmul' | 'matmulAdd', a: number, b: number, bfloat16 = 0): Case[] {
   const [M, N, K] = [7, 37, 19];
   return transposes.map(({ transposeA, transposeB }) => {
     const at = (
@@ -107,7 +110,7 @@ function notFinite(instruction: 'matmul' | 'matmulAdd', a: number, b: number): C
       transposed ? [index % rows, Math.floor(index / rows)] : [Math.floor(index / columns), index % columns];
     const isAt = (position: readonly [number, number], row: number, column: number): boolean =>
       position[0] === row && position[1] === column;
-    return caseOf(instruction, dimsOf({ M, N, K, transposeA, transposeB }), {
+    return caseOf(instruction, dimsOf({ M, N, K, transposeA, transposeB, bfloat16 }), {
       note: `a has ${a}, b has ${b}`,
       fillings: {
         a: (random, index) => (isAt(at(index, transposeA, M, K), M - 1, K - 1) ? a : random.value()),
@@ -116,6 +119,52 @@ function notFinite(instruction: 'matmul' | 'matmulAdd', a: number, b: number): C
     });
   });
 }
+
+/** Half of the place of the last bit of a bfloat16 number from 1 to 2. */
+const HALF = 2 ** -8;
+const LARGEST = (2 - 2 ** -7) * 2 ** 127;
+
+/** Both sides of where bfloat16 rounds up, and the ties between an even and an odd number. */
+const toRound: readonly number[] = [
+  ...[1 + HALF, 1 + 3 * HALF, 1 + HALF - 2 ** -23, 1 + HALF + 2 ** -23, 1 + 3 * HALF - 2 ** -23, 2 - HALF],
+  ...[LARGEST, LARGEST * (1 + 2 ** -9 - 2 ** -20), 2 ** 127 * (2 - HALF), 2 ** 127 * (2 - 2 ** -23), inf, nan, 0],
+].flatMap((value) => [value, -value]);
+
+/** The smallest normal number, subnormal ones, and what becomes 0; those that become normal are the business of strict numerics. */
+const subnormal: readonly number[] = [1, 1 - 2 ** -7, 2 ** -7, 3 * 2 ** -8, 2 ** -8, 3 * 2 ** -9, 2 ** -23].map(
+  (value) => value * 2 ** -126,
+);
+
+/** What `values` become, each alone in a sum: as a factor of 2¹⁰⁰ or 1, in the first and in the second place of a pair. */
+function rounded(instruction: 'matmul' | 'matmulAdd', note: string, values: readonly number[], other: number): Case[] {
+  const zeros = (count: number): number[] => Array(count).fill(0);
+  return [0, 1, 2].flatMap((before) => {
+    const K = before + 1;
+    const inRow = values.flatMap((value) => [...zeros(before), value]);
+    const inColumn = [...zeros(before * values.length), ...values];
+    const [rows, columns] = [dimsOf({ M: values.length, N: 3, K, bfloat16: 1 }), { M: 3, N: values.length, K }];
+    return [
+      caseOf(instruction, rows, { note, fillings: { a: inRow, b: [...zeros(3 * before), ...Array(3).fill(other)] } }),
+      caseOf(instruction, dimsOf({ ...columns, bfloat16: 1 }), {
+        note,
+        fillings: { a: [...zeros(before), other], b: inColumn },
+      }),
+    ];
+  });
+}
+
+/** The same sizes and strides with factors in bfloat16, where it matters how they are packed: K odd, 1, and beyond a block. */
+const inBfloat16 = (instruction: 'matmul' | 'matmulAdd'): Case[] => [
+  ...[...products, { M: 13, N: 70, K: 1 }, { M: 2, N: 2, K: 1 }].map((product) =>
+    caseOf(instruction, dimsOf({ ...product, bfloat16: 1 })),
+  ),
+  ...odd.map((dims) => caseOf(instruction, { ...dims, bfloat16: 1 })),
+  ...notFinite(instruction, nan, 1, 1),
+  ...notFinite(instruction, inf, 0, 1),
+  ...notFinite(instruction, 1, -inf, 1),
+  ...rounded(instruction, 'numbers to round', toRound, 1),
+  ...rounded(instruction, 'subnormal numbers', subnormal, 2 ** 100),
+];
 
 const cases = (instruction: 'matmul' | 'matmulAdd'): Case[] => [
   ...[...products.map(dimsOf), ...odd].map((dims) => caseOf(instruction, dims)),
@@ -126,6 +175,7 @@ const cases = (instruction: 'matmul' | 'matmulAdd'): Case[] => [
     fillings: { a: [inf, 1, 2], b: [0] },
     note: 'Infinity · 0 is NaN',
   }),
+  ...inBfloat16(instruction),
 ];
 
 conforms('matmul', [

@@ -113,7 +113,21 @@ const dGain: Oracle = (x, { R = 0, C = 0 }) => {
 };
 
 const product = (M: number, N: number, K: number) =>
-  ({ batch: 1, M, N, K, aBatch: 0, aRow: K, aColumn: 1, bBatch: 0, bRow: N, bColumn: 1, cBatch: 0, cRow: N }) as const;
+  ({
+    batch: 1,
+    M,
+    N,
+    K,
+    aBatch: 0,
+    aRow: K,
+    aColumn: 1,
+    bBatch: 0,
+    bRow: N,
+    bColumn: 1,
+    cBatch: 0,
+    cRow: N,
+    bfloat16: 0,
+  }) as const;
 
 const lengths = [1, 15, 16, 17, 100, 4096, 4097, 9000];
 const tables = [

@@ -64,6 +64,7 @@ const square = {
   bColumn: 1,
   cBatch: 9,
   cRow: 3,
+  bfloat16: 0,
 };
 
 rule(

@@ -12,10 +12,11 @@ const ELEMENTS = 2 ** 20;
 type Dims = Readonly<Record<string, number>>;
 
 /** c [M, N] = op(a) · op(b) */
-function product(M: number, N: number, K: number, a: 'N' | 'T', b: 'N' | 'T'): Dims {
+function product(M: number, N: number, K: number, a: 'N' | 'T', b: 'N' | 'T', bfloat16 = 0): Dims {
   const [aRow, aColumn] = a === 'N' ? [K, 1] : [1, M];
   const [bRow, bColumn] = b === 'N' ? [N, 1] : [1, K];
-  return { batch: 2, M, N, K, aBatch: 0, aRow, aColumn, bBatch: K * N, bRow, bColumn, cBatch: M * N, cRow: N };
+  const [aBatch, bBatch, cBatch] = [0, K * N, M * N];
+  return { batch: 2, M, N, K, aBatch, aRow, aColumn, bBatch, bRow, bColumn, cBatch, cRow: N, bfloat16 };
 }
 
 const box = { n0: 3, n1: 2, n2: 90, n3: 70, x0: 12600, x1: 6300, x2: 70, x3: 1, y0: 12600, y1: 6300, y2: 70, y3: 1 };

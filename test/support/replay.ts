@@ -187,6 +187,7 @@ export function replayBackend({ command, isa, numerics, threads }: ReplayOptions
     isa,
     numerics,
     threads,
+    bfloat16: 'emulated', // whichever it is: the numbers are the same
     place: 'a process of its own',
     reason: 'asked for by SEQGRAD_REPLAY',
     createExecutor: () =>

@@ -24,8 +24,9 @@ const boxes: readonly (readonly [note: string, dims: ReturnType<typeof box>])[] 
   ['over the last axis', box([1, 1, 30, 1500], [0, 0, 1500, 1], [0, 0, 1, 0])],
 ];
 
-const product = (batch: number, M: number, N: number, K: number) => ({
+const product = (batch: number, M: number, N: number, K: number, bfloat16 = 0) => ({
   ...{ batch, M, N, K, aBatch: M * K, aRow: K, aColumn: 1, bBatch: K * N, bRow: N, bColumn: 1, cBatch: M * N, cRow: N },
+  bfloat16,
 });
 const products = [
   product(1, 200, 330, 520),

@@ -5,30 +5,37 @@
  *
  *     dA = dC · Bᵀ      dB = Aᵀ · dC      dbias = column sums of dC
  *
- * One sum over K, in double precision; executors in float32 cut it in blocks of 256.
+ * One sum over K, in double precision; executors in float32 cut it in blocks of 256. With `bfloat16` the factors are rounded first.
  */
+import type { Call } from '../../program/encode.js';
+import { toBfloat16 } from './bfloat16.js';
 import type { Definition, Tensor } from './tensor.js';
 
-function dot(a: Tensor, b: Tensor, batch: number, row: number, column: number, K: number): number {
+type Sizes = Call<Tensor, 'matmulAdd'>['dims'];
+
+function dot(a: Tensor, b: Tensor, batch: number, row: number, column: number, { K, bfloat16 }: Sizes): number {
+  const factor = bfloat16 === 0 ? (x: number) => x : toBfloat16;
   let sum = 0;
-  for (let k = 0; k < K; k++) sum += a.at(batch, row, k) * b.at(batch, k, column);
+  for (let k = 0; k < K; k++) sum += factor(a.at(batch, row, k)) * factor(b.at(batch, k, column));
   return sum;
 }
 
-export const matmul: Definition<'matmul'> = ({ operands: { a, b, bias, c }, dims: { batch, M, N, K } }) => {
+export const matmul: Definition<'matmul'> = ({ operands: { a, b, bias, c }, dims }) => {
+  const { batch, M, N } = dims;
   for (let matrix = 0; matrix < batch; matrix++) {
     for (let row = 0; row < M; row++) {
       for (let column = 0; column < N; column++) {
-        c.set(dot(a, b, matrix, row, column, K) + (bias?.at(column) ?? 0), matrix, row, column);
+        c.set(dot(a, b, matrix, row, column, dims) + (bias?.at(column) ?? 0), matrix, row, column);
       }
     }
   }
 };
 
-export const matmulAdd: Definition<'matmulAdd'> = ({ operands: { a, b, c }, dims: { batch, M, N, K } }) => {
+export const matmulAdd: Definition<'matmulAdd'> = ({ operands: { a, b, c }, dims }) => {
+  const { batch, M, N } = dims;
   for (let matrix = 0; matrix < batch; matrix++) {
     for (let row = 0; row < M; row++) {
-      for (let column = 0; column < N; column++) c.add(dot(a, b, matrix, row, column, K), matrix, row, column);
+      for (let column = 0; column < N; column++) c.add(dot(a, b, matrix, row, column, dims), matrix, row, column);
     }
   }
 };
