@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { Backend } from '../src/backends/executor.js';
 import { loadBackend } from '../src/backends/select.js';
 import { describeInLines, describeMachine } from '../src/bench/machine.js';
-import type { Cell } from '../src/bench/models.js';
+import { type Cell, cellOf } from '../src/bench/models.js';
 import { quantile } from '../src/bench/statistics.js';
 import { startTraining } from '../src/bench/training.js';
 import { formatNumber, formatTable } from '../src/cli/bench/table.js';
@@ -21,7 +21,7 @@ interface DelayRow {
   readonly steps: number;
 }
 
-const large: Cell = { model: 'lstm', hidden: 512, layers: 1, vocabulary: 96, batch: 32, time: 64 };
+const large: Cell = cellOf('lstm', { hidden: 512, layers: 1, vocabulary: 96, batch: 32, time: 64 });
 
 /** Sets one timer after the other until it is told to end. */
 function watchTimers(): () => readonly number[] {

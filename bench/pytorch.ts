@@ -33,6 +33,7 @@ import {
 } from '../src/cli/bench/rows.js';
 import { formatNumber, formatShare, formatTable } from '../src/cli/bench/table.js';
 import { type BackendFlags, withBackend } from '../src/cli/command.js';
+import { OptionError } from '../src/program/options.js';
 import { peerCells } from './peer-cells.js';
 
 type Flags = BackendFlags &
@@ -106,6 +107,9 @@ function theirs(cell: Cell, { milliseconds, version }: PytorchTimes, ours: Measu
 async function pytorch(flags: Flags): Promise<void> {
   const output = new Output(flags);
   const asked = cellFrom(flags);
+  if (asked.dtype !== 'float32') {
+    throw new OptionError(`bench pytorch: Expected \`dtype\` to be float32 but received ${asked.dtype}`);
+  }
   const subject = await subjectFrom(flags);
   const cells = flags.all ? peerCells.filter(({ model }) => model === asked.model) : [asked];
   for (const cell of cells) await compare(cell, subject, output, flags);

@@ -5,7 +5,7 @@ import type { Backend } from '../src/backends/executor.js';
 import { loadBackend } from '../src/backends/select.js';
 import { measureBarrier } from '../src/bench/barrier.js';
 import { describeInLines, describeMachine } from '../src/bench/machine.js';
-import { type Cell, creditedFlops, describeCell } from '../src/bench/models.js';
+import { type Cell, cellOf, creditedFlops, describeCell } from '../src/bench/models.js';
 import { Stage } from '../src/bench/stage.js';
 import { median } from '../src/bench/statistics.js';
 import { startTraining } from '../src/bench/training.js';
@@ -15,10 +15,8 @@ import { flopsOf } from '../src/program/cost.js';
 import { verify } from './micro.js';
 import { microCases } from './micro-cases.js';
 
-const lstm = (hidden: number, layers: number, batch: number, time: number): Cell => ({
-  ...{ model: 'lstm', vocabulary: 96 },
-  ...{ hidden, layers, batch, time },
-});
+const lstm = (hidden: number, layers: number, batch: number, time: number): Cell =>
+  cellOf('lstm', { vocabulary: 96, hidden, layers, batch, time });
 
 const cells: readonly Cell[] = [lstm(64, 1, 8, 32), lstm(128, 1, 32, 64), lstm(256, 2, 32, 64)];
 const instructions = /^(matmul 512×512×512|lstm)/;

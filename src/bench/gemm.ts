@@ -1,5 +1,7 @@
 /** The time of single matrix products, c [M, N] = op(a) · op(b). */
+import { toBfloat16 } from '../backends/reference/bfloat16.js';
 import { bytesOf, flopsOf } from '../program/cost.js';
+import type { Dtype } from '../program/dtype.js';
 import { OptionError } from '../program/options.js';
 import { Peak } from './peak.js';
 import { type Scene, Stage } from './stage.js';
@@ -48,6 +50,7 @@ export interface GemmJob {
   readonly kind: 'gemm';
   readonly products: readonly Product[];
   readonly subject: Subject;
+  readonly dtype: Dtype;
   /** For each product. */
   readonly seconds: number;
 }
@@ -61,11 +64,13 @@ export interface GemmTime {
   readonly bytes: number;
 }
 
-function sceneOf({ M, N, K, transposed }: Product): Scene {
+function sceneOf({ M, N, K, transposed }: Product, dtype: Dtype = 'float32'): Scene {
   const [aRow, aColumn] = transposed.startsWith('N') ? [K, 1] : [1, M];
   const [bRow, bColumn] = transposed.endsWith('N') ? [N, 1] : [1, K];
-  const dims = { batch: 1, M, N, K, aBatch: 0, aRow, aColumn, bBatch: 0, bRow, bColumn, cBatch: 0, cRow: N };
-  return { instruction: 'matmul', dims, absent: ['bias'] };
+  const batches = { batch: 1, aBatch: 0, bBatch: 0, cBatch: 0 };
+  const strides = { aRow, aColumn, bRow, bColumn, cRow: N };
+  const bfloat16 = dtype === 'bfloat16' ? 1 : 0;
+  return { instruction: 'matmul', dims: { ...batches, M, N, K, ...strides, bfloat16 }, absent: ['bias'] };
 }
 
 /** Numbers between −0.5 and 0.5 (Lehmer 1951). */
@@ -120,14 +125,17 @@ export function findGemmFault(
 /** Vectors of signs that a product is tried with. */
 const TRIALS = 3;
 
-async function verify(stage: Stage, product: Product): Promise<void> {
+async function verify(stage: Stage, product: Product, dtype: Dtype): Promise<void> {
   const inputs = new Map(
     ['a', 'b'].map((name, index) => [name, randomValues(stage.operand(name).elements, index + 1)]),
   );
   await stage.fill(({ name, elements }) => inputs.get(name) ?? new Float32Array(elements).fill(Number.NaN));
   await (await stage.load(1))();
   const c = await stage.read(stage.operand('c'));
-  const [a, b] = [inputs.get('a') as Float32Array, inputs.get('b') as Float32Array];
+  const [a, b] = ['a', 'b'].map((name) => {
+    const values = inputs.get(name) as Float32Array;
+    return dtype === 'bfloat16' ? values.map(toBfloat16) : values;
+  }) as [Float32Array, Float32Array];
   for (let trial = 1; trial <= TRIALS; trial++) {
     const fault = findGemmFault(product, { a, b, c }, trial);
     if (fault !== undefined) throw new WrongResultError(fault);
@@ -153,8 +161,8 @@ async function timesPerSample(stage: Stage): Promise<number> {
 
 async function measure(product: Product, job: GemmJob): Promise<GemmTime> {
   const backend = await loadSubject(job.subject);
-  const stage = new Stage(sceneOf(product), backend);
-  await verify(stage, product);
+  const stage = new Stage(sceneOf(product, job.dtype), backend);
+  await verify(stage, product, job.dtype);
   const peak = await Peak.of(backend);
   const times = await timesPerSample(stage);
   const run = await stage.load(times);

@@ -1,4 +1,6 @@
 /** The models whose training steps are measured, and what a step of each is worth in floating-point operations. */
+
+import type { Dtype } from '../program/dtype.js';
 import { OptionError } from '../program/options.js';
 import type { Network } from '../train/model.js';
 import type { Batch } from '../train/trainer.js';
@@ -20,6 +22,8 @@ export const modelNames = Object.keys(models) as ModelName[];
 /** A training step that can be measured. */
 export interface Cell extends Sizes {
   readonly model: ModelName;
+  /** Of matrix products. */
+  readonly dtype: Dtype;
 }
 
 /** @throws OptionError naming the models that there are. */
@@ -30,20 +34,25 @@ export function modelNamed(name: string): ModelName {
 }
 
 /** A cell of what is given, with the model's usual sizes where nothing is. @throws OptionError for sizes that do not fit the model */
-export const cellOf = (model: ModelName, given: Partial<Sizes> = {}): Cell => ({
+export const cellOf = (model: ModelName, given: Partial<Sizes> = {}, dtype: Dtype = 'float32'): Cell => ({
   model,
+  dtype,
   ...models[model].complete(given),
 });
 
 export const describeCell = (cell: Cell): string =>
-  `${models[cell.model].describe(cell)}, B ${cell.batch}, T ${cell.time}`;
+  `${models[cell.model].describe(cell)}, B ${cell.batch}, T ${cell.time}${cell.dtype === 'float32' ? '' : `, ${cell.dtype}`}`;
 
 export const networkOf = (cell: Cell): Network => models[cell.model].network(cell);
 
 export const batchesOf = (cell: Cell): Generator<Batch, never, void> => models[cell.model].batches(cell);
 
 /** The same model, so small that the reference gets through it at once. */
-export const smaller = (cell: Cell): Cell => ({ model: cell.model, ...models[cell.model].smaller(cell) });
+export const smaller = (cell: Cell): Cell => ({
+  model: cell.model,
+  dtype: cell.dtype,
+  ...models[cell.model].smaller(cell),
+});
 
 export const tokensOf = ({ batch, time }: Cell): number => batch * time;
 

@@ -19,7 +19,8 @@ export async function startTraining(cell: Cell, backend: Backend): Promise<Train
   const model = new Model(networkOf(cell), backend);
   await model.allocate();
   await model.initialise(1);
-  return { model, trainer: new Trainer(model, { learningRate: 2e-3, clipNorm: 1 }), batches: batchesOf(cell) };
+  const trainer = new Trainer(model, { learningRate: 2e-3, clipNorm: 1, dtype: cell.dtype });
+  return { model, trainer, batches: batchesOf(cell) };
 }
 
 /** Families of instructions that are matrix products, besides what is elementwise in them and does not count. */

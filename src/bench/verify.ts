@@ -3,6 +3,7 @@
  * reference in float64; on the shape that is measured, where the reference would take too long, the best other backend.
  */
 import type { Backend } from '../backends/executor.js';
+import type { Dtype } from '../program/dtype.js';
 import { type Cell, creditedFlops, describeCell, smaller } from './models.js';
 import { type Sketch, sketchDisagreement, sketchOf } from './sketch.js';
 import type { Subject } from './subjects.js';
@@ -32,7 +33,10 @@ const STEPS = 3;
  * relative difference. Backends that are right are about 1e-7 apart; the norm is given more, because updates divide by the
  * magnitude of gradients, also of those that are nothing but rounding.
  */
-const TOLERANCE = { gradients: 2e-5, loss: 1e-6, gradientNorm: 1e-5 } as const;
+const TOLERANCES = {
+  float32: { gradients: 2e-5, loss: 1e-6, gradientNorm: 1e-5 },
+  bfloat16: { gradients: 2e-3, loss: 1e-4, gradientNorm: 1e-3 },
+} as const satisfies Readonly<Record<Dtype, object>>;
 
 /** The reference gets through so many operations in about a second. */
 const REFERENCE_FLOPS = 2e8;
@@ -97,14 +101,15 @@ export async function startVerified(
 
 /** What differs, in words; undefined where everything agrees. */
 export function findDisagreement({ cell, steps, by, slack }: Expectation, actual: FirstSteps): string | undefined {
+  const tolerance = TOLERANCES[cell.dtype];
   const where = `${describeCell(cell)}, compared with ${by}`;
-  const gradient = sketchDisagreement(steps.gradients, actual.gradients, slack * TOLERANCE.gradients);
+  const gradient = sketchDisagreement(steps.gradients, actual.gradients, slack * tolerance.gradients);
   if (gradient !== undefined) return `step 1: the gradient of ${gradient} (${where})`;
   for (const [index, expected] of steps.steps.entries()) {
     for (const name of ['loss', 'gradientNorm'] as const) {
       const [wanted, found] = [expected[name], actual.steps[index]?.[name] ?? Number.NaN];
       const difference = Math.abs(found - wanted) / Math.abs(wanted);
-      const limit = slack * TOLERANCE[name];
+      const limit = slack * tolerance[name];
       if (difference <= limit) continue; // NaN does not
       const off = `${difference.toExponential(1)} apart, at most ${limit} is right`;
       return `step ${index + 1}: ${name} is ${found} but should be ${wanted} (${off}; ${where})`;

@@ -77,6 +77,10 @@ export const backendFrom = (flags: BackendFlags): Promise<Backend> => loadBacken
 export const nameOf = ({ name, isa, numerics, threads }: Backend): string =>
   `${name} ${isa}, ${numerics} numerics, ${threads} thread${threads === 1 ? '' : 's'}`;
 
+/** How products of bfloat16 numbers are computed. */
+export const bfloat16Text = ({ bfloat16 }: Backend): string =>
+  bfloat16 === 'hardware' ? 'by the processor (AVX512-BF16)' : 'emulated, which is slower than float32';
+
 /** Whether an error tells a user what to change, so that its message is all that is shown. */
 function isForUsers(error: unknown): error is Error {
   const code = error instanceof Error ? (error as { code?: unknown }).code : undefined;

@@ -7,7 +7,7 @@ import { usableThreads } from '../backends/threads.js';
 import { fingerprint } from '../program/encode.js';
 import { OptionError } from '../program/options.js';
 import { type Candidate, checkBackend, nameOfCandidate, tryAll } from './candidates.js';
-import { type BackendFlags, backendFrom, backendOptions, nameOf, withBackend } from './command.js';
+import { type BackendFlags, backendFrom, backendOptions, bfloat16Text, nameOf, withBackend } from './command.js';
 import { packageVersion } from './package.js';
 import { formatBytes } from './report.js';
 
@@ -74,7 +74,8 @@ async function doctor({ json, ...flags }: Flags): Promise<void> {
     '',
     chosen instanceof Error
       ? chosen.message
-      : `chosen: ${nameOf(chosen)}, in ${chosen.place}, at most ${formatBytes(HEAP_LIMIT_BYTES)}\n  because: ${chosen.reason}`,
+      : `chosen: ${nameOf(chosen)}, in ${chosen.place}, at most ${formatBytes(HEAP_LIMIT_BYTES)}\n  because: ${chosen.reason}\n` +
+        `  products of bfloat16 numbers: ${bfloat16Text(chosen)}`,
   ];
   process.stdout.write(`${lines.join('\n')}\n`);
 }
@@ -86,8 +87,8 @@ function line(candidate: Candidate): string {
   return `${name}${where}${cause}`;
 }
 
-const describe = ({ name, isa, numerics, threads, place, reason }: Backend): object => ({
-  ...{ name, isa, numerics, threads, place, reason },
+const describe = ({ name, isa, numerics, threads, bfloat16, place, reason }: Backend): object => ({
+  ...{ name, isa, numerics, threads, bfloat16, place, reason },
 });
 
 export function defineDoctor(program: Command): void {

@@ -1,14 +1,15 @@
 /** What the training of every task shares: options, notes before the first step, progress, metrics at the end. */
 import { type Command, Option } from 'commander';
-import { OutOfMemoryError } from '../backends/executor.js';
+import { type Backend, OutOfMemoryError } from '../backends/executor.js';
 import type { CheckpointReport } from '../models/bert-checkpoint.js';
 import { prepareModelFolder } from '../models/folder.js';
 import type { ParameterGroups } from '../optim/groups.js';
 import { learningRates, type ScheduleKind } from '../optim/schedule.js';
+import { type Dtype, dtypes } from '../program/dtype.js';
 import { planMemory } from '../train/memory.js';
 import type { BatchShape, Model } from '../train/model.js';
 import { type Batch, Trainer } from '../train/trainer.js';
-import { type BackendFlags, nameOf, numberOption, positive, required, withBackend } from './command.js';
+import { type BackendFlags, bfloat16Text, nameOf, numberOption, positive, required, withBackend } from './command.js';
 import { createReport, type Report } from './report.js';
 import { memoryText, runTraining } from './run.js';
 import type { Measured } from './tasks/task.js';
@@ -24,6 +25,7 @@ export interface TrainingFlags extends BackendFlags {
   clip?: number;
   clipValue?: number;
   seed: number;
+  dtype: Dtype;
   validation: number;
   test: number;
   evaluateEvery?: number;
@@ -87,6 +89,11 @@ export function withTraining(command: Command, defaults: TrainingDefaults): Comm
       positive({ infinite: true }),
     )
     .option('--clip-value <v>', 'largest magnitude of an element of a gradient', positive())
+    .addOption(
+      new Option('--dtype <type>', 'what factors of matrix products are rounded to; sums and weights stay float32')
+        .choices(dtypes)
+        .default('float32'),
+    )
     .option('--seed <n>', 'seed of initial parameters, dropout, order and split', wholeFrom0, 1)
     .option(
       '--validation <share>',
@@ -165,10 +172,9 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
     ...(flags.clip !== undefined && { clipNorm: flags.clip }),
     ...(flags.clipValue !== undefined && { clipValue: flags.clipValue }),
     seed: flags.seed,
+    dtype: flags.dtype,
   });
-  const { backend } = model.engine;
-  const { name, isa, threads, numerics, reason } = backend;
-  report.note('backend', { name, isa, threads, numerics, reason }, `backend: ${nameOf(backend)} (${reason})`);
+  noteBackend(report, model.engine.backend, flags.dtype);
   report.note('data', task.data.values, task.data.text);
   const origin = task.about?.(model);
   if (origin !== undefined) report.note('from', { ...origin }, originText(origin));
@@ -193,6 +199,17 @@ export async function trainTask<M extends Saved>(flags: TrainingFlags, task: Tas
     replaces,
   });
   if (isComplete) await conclude(report, flags, model, trainer.step, task);
+}
+
+/** What runs, and in bfloat16 how. */
+function noteBackend(report: Report, backend: Backend, dtype: Dtype): void {
+  const { name, isa, threads, numerics, bfloat16, reason } = backend;
+  const products = dtype === 'bfloat16' ? `; bfloat16 products ${bfloat16Text(backend)}` : '';
+  report.note(
+    'backend',
+    { name, isa, threads, numerics, dtype, ...(dtype === 'bfloat16' && { bfloat16 }), reason },
+    `backend: ${nameOf(backend)} (${reason})${products}`,
+  );
 }
 
 /** `from my-bert; fresh: classifier.weight, classifier.bias; unused: cls.predictions.bias` */

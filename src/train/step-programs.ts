@@ -11,6 +11,7 @@ import { type Clip, clipByNorm, clipByValue } from '../ops/optimizer.js';
 import { squaredNorm } from '../ops/reduce.js';
 import type { SegmentTable } from '../optim/groups.js';
 import type { Optimizer } from '../optim/optimizer.js';
+import type { Dtype } from '../program/dtype.js';
 import type { Program } from '../program/program.js';
 import { Arena, type Variable } from '../program/variable.js';
 import { type BatchShape, type Model, shapeKey } from './model.js';
@@ -35,14 +36,15 @@ export class StepPrograms {
   readonly #optimizer: Optimizer;
   readonly #table: SegmentTable;
   readonly #clipValue: number;
-  readonly #cache = new ProgramCache();
+  readonly #cache: ProgramCache;
 
-  constructor(model: Model, optimizer: Optimizer, table: SegmentTable, clipValue: number) {
+  constructor(model: Model, optimizer: Optimizer, table: SegmentTable, clipValue: number, dtype: Dtype) {
     const { arena } = model.network.parameters;
     this.#model = model;
     this.#optimizer = optimizer;
     this.#table = table;
     this.#clipValue = clipValue;
+    this.#cache = new ProgramCache(dtype);
     this.gradients = arena.like('gradients');
     this.moments = optimizer.moments.map((name) => arena.like(name));
     this.#segments = this.#tables.add('segments', [table.segments.length / 4, 4], 'i32');

@@ -1,6 +1,7 @@
 /** What a trainer can be told, and what it takes. */
 import type { ParameterGroup, ParameterGroups } from '../optim/groups.js';
 import type { OptimizerOptions } from '../optim/optimizer.js';
+import { type Dtype, dtypes } from '../program/dtype.js';
 import {
   above,
   aFunction,
@@ -10,6 +11,7 @@ import {
   either,
   fraction,
   OptionError,
+  oneOf,
   type Rule,
   wholeNumber,
 } from '../program/options.js';
@@ -31,6 +33,11 @@ export interface TrainerOptions {
   readonly microBatches?: number;
   /** Of dropout. Default 1. */
   readonly seed?: number;
+  /**
+   * Of the factors of matrix products in training steps, forward and backward; recurrences, attention, sums and all that is stored stay
+   * float32. Default float32. See docs/numerics.md.
+   */
+  readonly dtype?: Dtype;
 }
 
 const rules = {
@@ -42,6 +49,7 @@ const rules = {
   groups: anything,
   microBatches: wholeNumber(1),
   seed: wholeNumber(0),
+  dtype: oneOf(...dtypes),
 };
 
 const betas: Rule = {
@@ -80,6 +88,7 @@ export function trainerSettings(options: TrainerOptions, names: readonly string[
     optimizer: { kind: 'adamw' },
     microBatches: 1,
     seed: 1,
+    dtype: 'float32',
     ...rest,
     groups: typeof given === 'function' ? given(names) : given,
   };

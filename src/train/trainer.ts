@@ -59,10 +59,10 @@ export class Trainer {
       options,
       arena.variables.map(({ name }) => name),
     );
-    const { optimizer, groups, weightDecay, clipValue } = this.#settings;
+    const { optimizer, groups, weightDecay, clipValue, dtype } = this.#settings;
     this.#optimizer = createOptimizer(optimizer);
     const table = segmentTable(arena, groups, weightDecay);
-    this.#programs = new StepPrograms(model, this.#optimizer, table, clipValue);
+    this.#programs = new StepPrograms(model, this.#optimizer, table, clipValue, dtype);
   }
 
   /** Steps taken so far. */

@@ -171,7 +171,7 @@ test.serial('peak: arithmetic and memory', async (t) => {
 
 const refusals: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a model that is not there', ['step', '--model', 'transformer'], /--model.*transformer.*lstm/],
-  ['bfloat16', ['step', '--dtype', 'bfloat16'], /--dtype.*float32, the only one so far.*bfloat16/],
+  ['a type that is not there', ['step', '--dtype', 'float16'], /--dtype.*float16.*float32, bfloat16/],
   ['heads without attention', ['step', '--heads', '4'], /no `heads` beside the model lstm, only bert/],
   ['heads that do not divide the width', ['step', '--model', 'bert', '--heads', '3'], /multiple of `heads`, 3, .*128/],
   ['no hidden units', ['profile', '--hidden', '0'], /--hidden.*whole number from 1.*0/],

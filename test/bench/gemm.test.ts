@@ -44,7 +44,7 @@ for (const transposed of ['NN', 'NT', 'TN', 'TT'] as const) {
 test('every transpose is measured, verified, by the reference', async (t) => {
   const products = ['3x5x4', '3x5x4:NT', '3x5x4:TN', '1x2x3:TT'].map(parseProduct);
   const subject = { backend: 'reference', isa: 'float32', numerics: 'fast', threads: 1 } as const;
-  const times = await measureGemm({ kind: 'gemm', products, subject, seconds: 0.001 });
+  const times = await measureGemm({ kind: 'gemm', products, subject, dtype: 'float32', seconds: 0.001 });
   t.deepEqual(
     times.map(({ flops }) => flops),
     [120, 120, 120, 12],

@@ -5,12 +5,20 @@ import { alternate, hasFailed, runJob } from '../../bench/jobs.js';
 import { type Measured, measuredOf } from '../../bench/measure.js';
 import { nameOf, notesOn, type Subject } from '../../bench/subjects.js';
 import { type BackendFlags, withBackend } from '../command.js';
-import { type EffortFlags, type OutputFlags, subjectFrom, withEffort, withOutput } from './options.js';
+import {
+  type DtypeFlags,
+  type EffortFlags,
+  type OutputFlags,
+  subjectFrom,
+  withDtype,
+  withEffort,
+  withOutput,
+} from './options.js';
 import { Output } from './output.js';
 import { doubtLines, marked, subjectKeys, timeKeys } from './rows.js';
 import { formatNumber, formatShare, formatTable } from './table.js';
 
-type Flags = BackendFlags & EffortFlags & OutputFlags & { readonly sizes?: readonly string[] };
+type Flags = BackendFlags & EffortFlags & OutputFlags & DtypeFlags & { readonly sizes?: readonly string[] };
 
 interface Row extends Measured {
   readonly product: Product;
@@ -46,21 +54,21 @@ async function gemm(flags: Flags): Promise<void> {
   const output = new Output(flags);
   const products = flags.sizes?.map(parseProduct) ?? usualProducts;
   const subject = await subjectFrom(flags);
-  const { rounds, seconds } = flags;
+  const { rounds, seconds, dtype } = flags;
   const measurement = {
     name: nameOf(subject),
-    measure: () => runJob({ kind: 'gemm', products, subject, seconds } as const),
+    measure: () => runJob({ kind: 'gemm', products, subject, seconds, dtype } as const),
   };
   const [answer = []] = await alternate<readonly GemmTime[]>([measurement], rounds, output.watch);
   const rows = hasFailed(answer) ? [] : rowsOf(subject, products, answer);
   const name = (row: Measured): string => nameOfProduct((row as Row).product);
   const table = rows.length > 0 ? [formatTable(columns, rows.map(cellsOf))] : [];
   output.print({
-    title: `c [M, N] = op(a) · op(b), ${nameOf(rows[0]?.subject ?? subject)}`,
+    title: `c [M, N] = op(a) · op(b), ${nameOf(rows[0]?.subject ?? subject)}${dtype === 'float32' ? '' : `, ${dtype}`}`,
     rows: rows.map((row) => ({
       bench: 'gemm',
       ...row.product,
-      ...subjectKeys(row.subject),
+      ...subjectKeys(row.subject, dtype),
       ...timeKeys(row, row.flops),
     })),
     text: [...table, ...doubtLines(rows, name)].join('\n'),
@@ -78,5 +86,5 @@ export function defineGemm(bench: Command): void {
       '256, or 512x3072x768 for M×N×K, :NT behind it for a transposed b, :TN for a transposed a (default: a dozen usual ones)',
     )
     .action(gemm);
-  withOutput(withEffort(withBackend(command), 0.3));
+  withOutput(withEffort(withBackend(withDtype(command)), 0.3));
 }

@@ -1,8 +1,9 @@
 /** The options of `seqgrad bench`. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import type { BackendOptions } from '../../backends/select.js';
 import { type Cell, cellOf, modelNamed, modelNames } from '../../bench/models.js';
 import { chooseSubject, type Subject } from '../../bench/subjects.js';
+import { type Dtype, dtypes } from '../../program/dtype.js';
 import { type BackendFlags, numberOption, positive } from '../command.js';
 
 export const whole = numberOption({ from: 1, whole: true });
@@ -27,7 +28,16 @@ export const withEffort = (command: Command, seconds: number): Command =>
     .option('--rounds <n>', 'fresh processes for each subject, in turns', whole, 3)
     .option('--seconds <s>', 'of measuring in each process', positive(), seconds);
 
-export interface CellFlags {
+export interface DtypeFlags {
+  readonly dtype: Dtype;
+}
+
+export const withDtype = (command: Command): Command =>
+  command.addOption(
+    new Option('--dtype <type>', 'what factors of matrix products are rounded to').choices(dtypes).default('float32'),
+  );
+
+export interface CellFlags extends DtypeFlags {
   readonly model: string;
   readonly hidden?: number;
   readonly layers?: number;
@@ -38,18 +48,13 @@ export interface CellFlags {
   readonly time?: number;
 }
 
-const dtype = (name: string): string => {
-  if (name === 'float32') return name;
-  throw new InvalidArgumentError(`Expected float32, the only one so far, but received ${name}.`);
-};
-
 export function withCell(command: Command): Command {
   const [recurrent, bert] = [cellOf('lstm'), cellOf('bert')];
   const size = (flag: string, meaning: string, name: 'hidden' | 'layers' | 'vocabulary' | 'batch' | 'time'): Option => {
     const usual = recurrent[name] === bert[name] ? bert[name] : `${recurrent[name]}; bert: ${bert[name]}`;
     return new Option(flag, `${meaning} (default: ${usual})`).argParser(whole);
   };
-  return command
+  command
     .addOption(new Option('--model <kind>', 'kind of model').choices(modelNames).default('lstm'))
     .addOption(size('--hidden <n>', 'hidden units, H; of bert the width C', 'hidden'))
     .addOption(size('--layers <n>', 'layers', 'layers'))
@@ -57,16 +62,17 @@ export function withCell(command: Command): Command {
     .option('--ff <n>', 'feed-forward units of bert, F (default: 4 C)', whole)
     .addOption(size('--vocab <n>', 'tokens of the vocabulary, V', 'vocabulary'))
     .addOption(size('--batch <n>', 'rows, B', 'batch'))
-    .addOption(size('--time <n>', 'time steps, T', 'time'))
-    .option('--dtype <type>', 'of matrix products: float32', dtype, 'float32');
+    .addOption(size('--time <n>', 'time steps, T', 'time'));
+  return withDtype(command);
 }
 
 /** @throws OptionError */
-export function cellFrom({ model, hidden, layers, heads, ff, vocab, batch, time }: CellFlags): Cell {
+export function cellFrom({ model, hidden, layers, heads, ff, vocab, batch, time, dtype }: CellFlags): Cell {
   const given = { hidden, layers, vocabulary: vocab, batch, time, heads, feedForward: ff };
   return cellOf(
     modelNamed(model),
     Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
+    dtype,
   );
 }
 

@@ -54,7 +54,7 @@ function textOf(measured: MeasuredProfile, by: ProfileLines): string {
 function jsonOf(measured: MeasuredProfile, by: ProfileLines): JsonRow[] {
   const { profile, summary, cell, subject, peak } = measured;
   const roofs = roofsOf(measured);
-  const keys = { bench: 'profile', ...cellKeys(cell), ...subjectKeys(subject) };
+  const keys = { bench: 'profile', ...cellKeys(cell), ...subjectKeys(subject, cell.dtype) };
   const lines = linesOf(profile.calls, by).map((line) => {
     const { share, roof } = shareOfNearerRoof(line.calls, roofs);
     return {

@@ -11,6 +11,7 @@ import {
 } from '../../bench/measure.js';
 import { type Cell, creditedFlops, describeCell } from '../../bench/models.js';
 import { nameOf, type Subject } from '../../bench/subjects.js';
+import type { Dtype } from '../../program/dtype.js';
 import type { JsonRow } from './output.js';
 import { type Column, formatNumber, formatShare } from './table.js';
 
@@ -19,12 +20,12 @@ export const measuredIn = <T extends object>(rows: readonly (T | Failed)[]): T[]
 export const failedIn = (rows: readonly (object | Failed)[]): Failed[] =>
   rows.filter((row): row is Failed => hasFailed(row));
 
-export const subjectKeys = ({ backend, isa, threads, numerics }: Subject): JsonRow => ({
+export const subjectKeys = ({ backend, isa, threads, numerics }: Subject, dtype: Dtype = 'float32'): JsonRow => ({
   backend,
   isa,
   threads,
   numerics,
-  dtype: 'float32',
+  dtype,
 });
 
 export const cellKeys = ({ model, hidden, layers, heads, feedForward, vocabulary, batch, time }: Cell): JsonRow => ({
@@ -60,7 +61,7 @@ export function timeKeys(measured: Measured, flops: number): JsonRow {
 export const stepRow = (bench: string, row: MeasuredStep): JsonRow => ({
   bench,
   ...cellKeys(row.cell),
-  ...subjectKeys(row.subject),
+  ...subjectKeys(row.subject, row.cell.dtype),
   ...timeKeys(row, row.creditedFlops),
   tokens_per_s: tokensPerSecond(row),
   gflop_executed: row.executedFlops / 1e9,
