@@ -3,6 +3,7 @@
  * addition. Strict backends give exactly these bits.
  */
 import test from 'ava';
+import { toBfloat16 } from '../../src/backends/reference/bfloat16.js';
 import { runCase } from '../support/bench.js';
 import { type Case, caseOf, inputsOf, type Values } from '../support/case.js';
 import { subjects } from '../support/subjects.js';
@@ -61,18 +62,29 @@ const columnSum: Oracle = (x, { R = 0, C = 0 }) => range(C).map((column) => sumO
 const columnSumAdd: Oracle = (x, { R = 0, C = 0 }) =>
   range(C).map((column) => (R === 0 ? x('y', column) : plus(x('y', column), sumOfColumn(x, column, R, C))));
 
-const productBlocks = (x: Element, row: number, column: number, N: number, K: number): number[] =>
-  blocksOf(
-    range(K).map((k) => times(x('a', row * K + k), x('b', k * N + column))),
-    256,
-  ).map(sigma);
-const matmul: Oracle = (x, { M = 0, N = 0, K = 0 }) =>
-  range(M * N).map((index) => {
-    const [first = 0, ...later] = productBlocks(x, Math.floor(index / N), index % N, N, K);
+const productBlocks = (
+  x: Element,
+  row: number,
+  column: number,
+  { N = 0, K = 0, bfloat16 }: Parameters<Oracle>[1],
+): number[] => {
+  const factor = bfloat16 === 0 ? x : (operand: string, index: number) => toBfloat16(x(operand, index));
+  const terms = range(K).map((k) => times(factor('a', row * K + k), factor('b', k * N + column)));
+  return blocksOf(terms, 256).map(sigma);
+};
+const matmul: Oracle = (x, dims) => {
+  const { M = 0, N = 0 } = dims;
+  return range(M * N).map((index) => {
+    const [first = 0, ...later] = productBlocks(x, Math.floor(index / N), index % N, dims);
     return later.reduce(plus, plus(first, x('bias', index % N)));
   });
-const matmulAdd: Oracle = (x, { M = 0, N = 0, K = 0 }) =>
-  range(M * N).map((index) => productBlocks(x, Math.floor(index / N), index % N, N, K).reduce(plus, x('c', index)));
+};
+const matmulAdd: Oracle = (x, dims) => {
+  const { M = 0, N = 0 } = dims;
+  return range(M * N).map((index) =>
+    productBlocks(x, Math.floor(index / N), index % N, dims).reduce(plus, x('c', index)),
+  );
+};
 
 const divided = (a: number, b: number): number => fround(a / b);
 /** 1 / √(variance + ε), each step rounded. */
@@ -112,22 +124,10 @@ const dGain: Oracle = (x, { R = 0, C = 0 }) => {
   );
 };
 
-const product = (M: number, N: number, K: number) =>
-  ({
-    batch: 1,
-    M,
-    N,
-    K,
-    aBatch: 0,
-    aRow: K,
-    aColumn: 1,
-    bBatch: 0,
-    bRow: N,
-    bColumn: 1,
-    cBatch: 0,
-    cRow: N,
-    bfloat16: 0,
-  }) as const;
+const product = (M: number, N: number, K: number, bfloat16 = 0) => ({
+  ...{ batch: 1, M, N, K, aBatch: 0, aRow: K, aColumn: 1, bBatch: 0, bRow: N, bColumn: 1, cBatch: 0, cRow: N },
+  bfloat16,
+});
 
 const lengths = [1, 15, 16, 17, 100, 4096, 4097, 9000];
 const tables = [
@@ -146,7 +146,8 @@ const products = [
   [19, 1, 300],
 ] as const;
 
-const questions: readonly (readonly [Oracle, string, readonly Case[]])[] = [
+type Question = readonly [Oracle, string, readonly Case[]];
+const questions: readonly Question[] = [
   [sum, 'y', lengths.map((n) => caseOf('sum', { n }))],
   [squaredNorm, 'y', lengths.map((n) => caseOf('squaredNorm', { n }))],
   [columnSum, 'y', tables.map(([R, C]) => caseOf('columnSum', { R, C }))],
@@ -158,16 +159,26 @@ const questions: readonly (readonly [Oracle, string, readonly Case[]])[] = [
   [dGain, 'dGain', tables.map(([R, C]) => caseOf('layerNormBackward', { R, C }))],
 ];
 
+/** Products of bfloat16 numbers are exact, so these are the bits in fast numerics, too. */
+const inBfloat16: readonly Question[] = [
+  [matmul, 'c', products.map(([M, N, K]) => caseOf('matmul', product(M, N, K, 1)))],
+  [matmulAdd, 'c', products.map(([M, N, K]) => caseOf('matmulAdd', product(M, N, K, 1)))],
+];
+
 const elementOf =
   (inputs: Values): Element =>
   (operand, index) =>
     inputs.get(operand)?.[index] as number;
 
 const strict = subjects.filter((subject) => subject.strict);
-for (const [oracle, output, cases] of questions) {
+const executors = subjects.filter(({ backend }) => backend.name !== 'reference');
+for (const [[oracle, output, cases], asked, note] of [
+  ...questions.map((question) => [question, strict, ''] as const),
+  ...inBfloat16.map((question) => [question, executors, ' in bfloat16'] as const),
+]) {
   const instruction = cases[0]?.instruction ?? 'nothing';
-  for (const { title, bench } of strict) {
-    test.serial(`${instruction}, ${output}: ${title} adds in the order that the contract states`, async (t) => {
+  for (const { title, bench } of asked) {
+    test.serial(`${instruction}${note}, ${output}: ${title} adds in the order that the contract states`, async (t) => {
       for (const testCase of cases) {
         const inputs = inputsOf(testCase);
         const { values } = await runCase(bench, testCase, inputs, 'misaligned');

@@ -1,8 +1,11 @@
 /** What instructions promise about special values, stated in numbers instead of by comparison, for every backend. */
 import test from 'ava';
+import { RESERVED_ELEMENTS } from '../../src/backends/executor.js';
+import { encode } from '../../src/program/encode.js';
 import { scalarSlots } from '../../src/program/scalars.js';
 import { runCase } from '../support/bench.js';
 import { type Case, caseOf, inputsOf } from '../support/case.js';
+import { HEAP_ELEMENTS } from '../support/layout.js';
 import { type Subject, subjects } from '../support/subjects.js';
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
@@ -83,6 +86,48 @@ rule(
   }),
   { c: [3, inf, 3, 1, nan, 1, 1, inf, 1] },
 );
+
+const half = 2 ** -8;
+rule(
+  'matmul in bfloat16 rounds both factors to the nearest, ties to even, beyond the largest to Infinity',
+  caseOf(
+    'matmul',
+    { ...square, M: 6, N: 2, K: 1, aRow: 1, bRow: 2, cRow: 2, bfloat16: 1 },
+    {
+      absent: ['bias'],
+      fillings: {
+        a: [1 + half, 1 + 3 * half, -1 - half - 2 ** -23, 2 ** 127 * (2 - half), 2 ** 127 * (2 - half - 2 ** -23), nan],
+        b: [1, 1 - half / 2 - 2 ** -24],
+      },
+    },
+  ),
+  {
+    c: [
+      ...[1, 1 - half, 1 + 4 * half, (1 + 4 * half) * (1 - half), -1 - 2 * half, (-1 - 2 * half) * (1 - half)],
+      ...[inf, inf, 2 ** 127 * (2 - 2 * half), 2 ** 127 * (2 - 2 * half) * (1 - half), nan, nan],
+    ],
+  },
+);
+
+/** By their bits: a number of JavaScript's has no payload. */
+const nans = [0x7fffffff, 0xffffffff, 0x7f800001, 0x7fffff80, 0x7fc00000, 0xff80ffff];
+test.serial('matmul in bfloat16: NaN stays NaN, whatever its payload', async (t) => {
+  const dims = { ...square, M: nans.length, N: 1, K: 1, aRow: 1, bfloat16: 1 };
+  for (const { title, bench } of subjects) {
+    const [a, b, c] = [
+      RESERVED_ELEMENTS,
+      RESERVED_ELEMENTS + nans.length,
+      RESERVED_ELEMENTS + nans.length + 1,
+    ] as const;
+    await bench.ready;
+    await bench.executor.write(a, 'i32', Int32Array.from(nans));
+    await bench.executor.write(b, 'f32', [1]);
+    const call = { instruction: 'matmul', operands: { a, b, c }, dims, scalars: {} } as const;
+    const program = await bench.executor.load(encode([call]), HEAP_ELEMENTS);
+    await program.run();
+    t.true([...(await bench.executor.read(c, 'f32', nans.length))].every(Number.isNaN), title);
+  }
+});
 
 rule(
   'an id outside the table gives a row of NaN',

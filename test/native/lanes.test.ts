@@ -33,6 +33,8 @@ const products = [
   product(200, 96, 257, 'T', 'N'),
   product(130, 190, 64, 'N', 'T'),
   product(3, 700, 120, 'N', 'N'),
+  product(61, 130, 301, 'N', 'T', 1),
+  product(200, 96, 257, 'T', 'N', 1),
 ];
 const recurrent: readonly Dims[] = [
   { T: 5, B: 8, H: 64, reverse: 0 },

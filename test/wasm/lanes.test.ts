@@ -36,6 +36,8 @@ const products = [
   product(40, 33, 17, 300),
   { ...product(1, 130, 70, 257), aRow: 1, aColumn: 130, bRow: 1, bColumn: 257 },
   product(3, 40, 60, 0),
+  product(1, 200, 330, 519, 1),
+  product(5, 70, 50, 91, 1),
 ];
 
 const weightHh: Filling = (random) => random.value() / 8;
