@@ -188,7 +188,8 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   };
 
   const int64_t partRows = pieces(M, parts);
-  const int64_t span = std::max(USED_AGAIN / (partRows * K_BLOCK), int64_t{1}) * K_BLOCK;
+  // The blocks of a span fit the workspace, K_BLOCK · (M + N + K_BLOCK), all rows of them.
+  const int64_t span = std::clamp(USED_AGAIN / (partRows * K_BLOCK), int64_t{1}, (M + N + K_BLOCK) / M) * K_BLOCK;
   int64_t begin = 0;
   do {
     const int64_t end = least(begin + span, K);

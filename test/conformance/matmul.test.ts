@@ -80,6 +80,8 @@ const products: readonly Product[] = [
   ...transposes.map((transpose) => ({ batch: 3, M: 5, N: 19, K: 18, ...transpose })),
   ...transposes.map((transpose) => ({ batch: 4, M: 7, N: 33, K: 9, gap: 3, shareB: true, ...transpose })),
   ...transposes.map((transpose) => ({ M: 66, N: 135, K: 300, ...transpose })),
+  // Many blocks of a left factor that is packed: more than the workspace takes at a time.
+  { M: 96, N: 3, K: 1281, transposeA: true },
   ...([
     { M: 1, N: 1, K: 1 },
     { M: 0, N: 5, K: 3 },
