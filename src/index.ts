@@ -97,6 +97,7 @@ export { type EncoderGroupOptions, encoderGroups } from './optim/encoder-groups.
 export type { ParameterGroup, ParameterGroups } from './optim/groups.js';
 export type { AdamWOptions, OptimizerOptions, SgdOptions } from './optim/optimizer.js';
 export { learningRates, type ScheduleKind, type ScheduleOptions } from './optim/schedule.js';
+export type { Dtype } from './program/dtype.js';
 export { OptionError } from './program/options.js';
 export type { Program } from './program/program.js';
 export { Arena, Variable } from './program/variable.js';

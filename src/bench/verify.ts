@@ -31,7 +31,8 @@ const STEPS = 3;
 /**
  * Of gradients: what DESIGN and the golden tests allow float32 against float64, ‖a − b‖ relative to ‖b‖. Of losses and norms: largest
  * relative difference. Backends that are right are about 1e-7 apart; the norm is given more, because updates divide by the
- * magnitude of gradients, also of those that are nothing but rounding.
+ * magnitude of gradients, also of those that are nothing but rounding. In bfloat16 a factor that lies as near to a tie as float32 is
+ * exact is rounded to either side, which are 2⁻⁸ apart.
  */
 const TOLERANCES = {
   float32: { gradients: 2e-5, loss: 1e-6, gradientNorm: 1e-5 },

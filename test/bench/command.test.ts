@@ -46,6 +46,19 @@ test.serial('step: one JSON line with the keys that are promised', async (t) => 
   t.true(Math.abs(number('tokens_per_s') - 6000 / number('ms_median')) < 1e-6);
 });
 
+test.serial('step, profile and gemm in bfloat16: verified, and said in every row', async (t) => {
+  const on = ['--dtype', 'bfloat16', '--backend', 'wasm', '--isa', 'wasm-simd', '--json'];
+  for (const args of [
+    ['step', ...tiny, ...brief],
+    ['profile', ...tiny, '--seconds', '0.02'],
+    ['gemm', '--sizes', '5x6x7:TN', ...brief],
+  ]) {
+    const { code, stdout, stderr } = await run(['bench', ...args, ...on]);
+    t.is(code, 0, stderr);
+    for (const { dtype } of linesOf(stdout)) t.is(dtype, 'bfloat16');
+  }
+});
+
 test.serial('step and profile of a BERT: heads and feed-forward units are among its keys', async (t) => {
   const sizes = ['--model', 'bert', '--hidden', '6', '--layers', '1', '--heads', '2', '--ff', '7', ...tiny.slice(2)];
   const step = await run(['bench', 'step', ...sizes, ...brief, ...reference, '--json']);

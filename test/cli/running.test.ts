@@ -244,6 +244,21 @@ test('doctor tries every backend, and says what was chosen and why', async (t) =
   for (const fact of ['cores', 'threads', 'memory_bytes', 'heap_limit_bytes']) t.true(Number(machine[fact]) >= 1, fact);
 });
 
+test('doctor and the first line of a training say how bfloat16 products are computed', async (t) => {
+  const { text, model } = await prepare(t);
+  const flags = ['--backend', 'reference'];
+  const [report] = linesOf(succeeded(t, await run(['doctor', ...flags])));
+  t.like(report, { backend: { bfloat16: 'emulated' } });
+  const args = ['train', 'lm', '--text', text, '--out', model, ...small, '--steps', '1', ...flags];
+  const [first] = linesOf(succeeded(t, await run([...args, '--dtype', 'bfloat16'])));
+  t.like(first, { backend: { dtype: 'bfloat16', bfloat16: 'emulated' } });
+  const [usual] = linesOf(succeeded(t, await run(args)));
+  t.like(usual, { backend: { dtype: 'float32', bfloat16: undefined } });
+  const { code, stderr } = await run([...args, '--dtype', 'float16']);
+  t.is(code, 1);
+  t.regex(stderr, /--dtype.*float16.*float32, bfloat16/);
+});
+
 test('doctor takes the same options as training', async (t) => {
   const flags = ['--backend', 'reference', '--numerics', 'strict', '--threads', '3'];
   const [report] = linesOf(succeeded(t, await run(['doctor', ...flags])));
