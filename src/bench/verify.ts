@@ -32,11 +32,12 @@ const STEPS = 3;
  * Of gradients: what DESIGN and the golden tests allow float32 against float64, ‖a − b‖ relative to ‖b‖. Of losses and norms: largest
  * relative difference. Backends that are right are about 1e-7 apart; the norm is given more, because updates divide by the
  * magnitude of gradients, also of those that are nothing but rounding. In bfloat16 a factor that lies as near to a tie as float32 is
- * exact is rounded to either side, which are 2⁻⁸ apart.
+ * exact is rounded to either side, which are 2⁻⁸ apart: that makes gradients up to 1.5e-4 different in steps of BERT. Exact products
+ * instead make them 4e-3 different.
  */
 const TOLERANCES = {
   float32: { gradients: 2e-5, loss: 1e-6, gradientNorm: 1e-5 },
-  bfloat16: { gradients: 2e-3, loss: 1e-4, gradientNorm: 1e-3 },
+  bfloat16: { gradients: 1e-3, loss: 5e-5, gradientNorm: 5e-4 },
 } as const satisfies Readonly<Record<Dtype, object>>;
 
 /** The reference gets through so many operations in about a second. */

@@ -88,6 +88,15 @@ test('float32 agrees with float64, on the smaller shapes that stand for larger o
   }
 });
 
+test('in bfloat16 float32 agrees with float64, and exact products are found out', async (t) => {
+  for (const float32 of cells.map(smaller)) {
+    const cell = { ...float32, dtype: 'bfloat16' } as const;
+    const expectation = await expect(cell, exact);
+    await t.notThrowsAsync(startVerified(cell, reference, [expectation]), describeCell(cell));
+    t.regex(findDisagreement(expectation, await firstSteps(float32, reference)) ?? '', /gradient/, describeCell(cell));
+  }
+});
+
 for (const cell of [small, smallBert]) {
   test(`${describeCell(cell)}: a backend that leaves out any one instruction of the step is not timed`, async (t) => {
     const expectations = [await expect(cell, exact)];
