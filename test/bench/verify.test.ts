@@ -89,7 +89,7 @@ test('float32 agrees with float64, on the smaller shapes that stand for larger o
 });
 
 test('in bfloat16 float32 agrees with float64, and exact products are found out', async (t) => {
-  for (const float32 of cells.map(smaller)) {
+  for (const float32 of [small, smallBert]) {
     const cell = { ...float32, dtype: 'bfloat16' } as const;
     const expectation = await expect(cell, exact);
     await t.notThrowsAsync(startVerified(cell, reference, [expectation]), describeCell(cell));
