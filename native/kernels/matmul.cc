@@ -4,6 +4,7 @@
 // whose rows are not contiguous is packed into tiles beforehand.
 #include <algorithm>
 
+#include "../simd/math.h"
 #include "../simd/tile.h"
 #include "kernel.h"
 #include "tickets.h"
@@ -77,6 +78,40 @@ void finishTile(const Tile& tile, int rows, bool packed) {
   });
 }
 
+/// c = f(c + residual) from element `at` on, for some rows of so many columns; what f was given goes to preActivation.
+template <class S, class F>
+void followRows(const Matmul& r, ptrdiff_t at, int rows, int64_t columns, const F& f) {
+  for (int row = 0; row < rows; row++, at += r.cRow) {
+    forVectors<S>(at, at + columns, [&](auto here) {
+      auto sum = here.load(r.c);
+      if (r.residual != nullptr) sum = sum + here.load(r.residual);
+      if (r.preActivation != nullptr) here.store(r.preActivation, sum);
+      here.store(r.c, f(sum));
+    });
+  }
+}
+
+/// What follows the sums of a tile, which are in the cache still. Not part of what is made for every size of tile.
+template <class S>
+SEQGRAD_NOINLINE void follow(const Matmul& r, ptrdiff_t at, int rows, int64_t columns) {
+  using Floats = typename S::Floats;
+  switch (r.activation) {
+    case 1:
+      return followRows<S>(r, at, rows, columns, [](Floats x) { return math::relu<S>(x); });
+    case 2:
+      return followRows<S>(r, at, rows, columns, [](Floats x) { return math::gelu<S>(x); });
+    case 3:
+      return followRows<S>(r, at, rows, columns, [](Floats x) { return math::geluTanh<S>(x); });
+    default:
+      return followRows<S>(r, at, rows, columns, [](Floats x) { return x; });
+  }
+}
+
+SEQGRAD_INLINE bool isFollowed(const Matmul& r) {
+  return r.residual != nullptr || r.preActivation != nullptr || r.activation != 0;
+}
+SEQGRAD_INLINE bool isFollowed(const MatmulAdd&) { return false; }
+
 /// The rows that each tile takes: nearly equal runs, so that no tile is left with a single row.
 struct Tiling {
   int64_t rows, tiles;
@@ -143,11 +178,15 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
       tile.columns = least(N - column, WIDTH);
       tile.bias = bias == nullptr || at > 0 ? nullptr : bias + column;
       tile.adds = adds || at > 0;
+      const bool follows = isFollowed(r) && at + k == K;
       for (int64_t i = tiles * part / parts; i < tiles * (part + 1) / parts; i++) {
         const int64_t row = tiling.start(i);
         tile.a = packsA ? tilesPacked + (at - begin) * M + row * k : a + row * r.aRow + at;
         tile.c = c + row * r.cRow + column;
         finishTile<S>(tile, tiling.size(i), packsA);
+        if constexpr (!adds) {
+          if (follows) follow<S>(r, tile.c - r.c, tiling.size(i), tile.columns);
+        }
       }
       at += K_BLOCK;
     } while (at < end);

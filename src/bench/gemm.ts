@@ -64,8 +64,9 @@ export interface GemmTime {
 function sceneOf({ M, N, K, transposed }: Product): Scene {
   const [aRow, aColumn] = transposed.startsWith('N') ? [K, 1] : [1, M];
   const [bRow, bColumn] = transposed.endsWith('N') ? [N, 1] : [1, K];
-  const dims = { batch: 1, M, N, K, aBatch: 0, aRow, aColumn, bBatch: 0, bRow, bColumn, cBatch: 0, cRow: N };
-  return { instruction: 'matmul', dims, absent: ['bias'] };
+  const strides = { aBatch: 0, aRow, aColumn, bBatch: 0, bRow, bColumn, cBatch: 0, cRow: N };
+  const dims = { batch: 1, M, N, K, ...strides, activation: 0 };
+  return { instruction: 'matmul', dims, absent: ['bias', 'residual', 'preActivation'] };
 }
 
 /** Numbers between −0.5 and 0.5 (Lehmer 1951). */

@@ -36,6 +36,7 @@ const product = (a: number, b: number, c: number) =>
       bColumn: 1,
       cBatch: 0,
       cRow: 20,
+      activation: 0,
     },
     scalars: {},
   }) as const;

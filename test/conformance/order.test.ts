@@ -69,7 +69,7 @@ const productBlocks = (x: Element, row: number, column: number, N: number, K: nu
 const matmul: Oracle = (x, { M = 0, N = 0, K = 0 }) =>
   range(M * N).map((index) => {
     const [first = 0, ...later] = productBlocks(x, Math.floor(index / N), index % N, N, K);
-    return later.reduce(plus, plus(first, x('bias', index % N)));
+    return plus(later.reduce(plus, plus(first, x('bias', index % N))), x('residual', index));
   });
 const matmulAdd: Oracle = (x, { M = 0, N = 0, K = 0 }) =>
   range(M * N).map((index) => productBlocks(x, Math.floor(index / N), index % N, N, K).reduce(plus, x('c', index)));
@@ -113,7 +113,10 @@ const dGain: Oracle = (x, { R = 0, C = 0 }) => {
 };
 
 const product = (M: number, N: number, K: number) =>
-  ({ batch: 1, M, N, K, aBatch: 0, aRow: K, aColumn: 1, bBatch: 0, bRow: N, bColumn: 1, cBatch: 0, cRow: N }) as const;
+  ({
+    ...{ batch: 1, M, N, K, aBatch: 0, aRow: K, aColumn: 1, bBatch: 0, bRow: N, bColumn: 1, cBatch: 0, cRow: N },
+    activation: 0,
+  }) as const;
 
 const lengths = [1, 15, 16, 17, 100, 4096, 4097, 9000];
 const tables = [
@@ -138,6 +141,7 @@ const questions: readonly (readonly [Oracle, string, readonly Case[]])[] = [
   [columnSum, 'y', tables.map(([R, C]) => caseOf('columnSum', { R, C }))],
   [columnSumAdd, 'y', tables.map(([R, C]) => caseOf('columnSumAdd', { R, C }))],
   [matmul, 'c', products.map(([M, N, K]) => caseOf('matmul', product(M, N, K)))],
+  [matmul, 'preActivation', products.map(([M, N, K]) => caseOf('matmul', { ...product(M, N, K), activation: 1 }))],
   [matmulAdd, 'c', products.map(([M, N, K]) => caseOf('matmulAdd', product(M, N, K)))],
   [layerNorm, 'y', tables.map(([R, C]) => caseOf('layerNorm', { R, C }, { scalars: { epsilon: 1e-5 } }))],
   [layerNormBackward, 'dx', tables.map(([R, C]) => caseOf('layerNormBackward', { R, C }))],
