@@ -4,7 +4,7 @@ import { differentiate } from '../../src/graph/differentiate.js';
 import { Graph } from '../../src/graph/graph.js';
 import type { Tensor } from '../../src/graph/tensor.js';
 import { accumulate, concat, full, reshape, slice, transpose } from '../../src/ops/copy.js';
-import { add, mul, relu, scale, scaleBy, sigmoid, tanh } from '../../src/ops/elementwise.js';
+import { add, gelu, geluTanh, mul, relu, scale, scaleBy, sigmoid, tanh } from '../../src/ops/elementwise.js';
 import { lstm } from '../../src/ops/lstm.js';
 import { linear, matmul, productOf } from '../../src/ops/matmul.js';
 import { columnSum, sum } from '../../src/ops/reduce.js';
@@ -44,6 +44,9 @@ export const smooth: readonly Op[] = [
   (a, b) => concat([slice(matrix(a), 1, 2, 4), slice(matrix(b), 1, 1, 3)], 1),
   (a, _b, _c, { square }) => scale(matmul(matrix(a), square), 0.5),
   (a, _b, _c, { square, row }) => tanh(linear(matrix(a), square, row)),
+  (a, _b, _c, { square, row }) => gelu(linear(matrix(a), square, row)),
+  (a, b, _c, { square, row }) => add(linear(matrix(a), square, row), matrix(b)),
+  (a, b, _c, { square }) => geluTanh(add(matrix(b), matmul(matrix(a), square))),
   (a, b) => scale(matmul(matmul(matrix(a), matrix(b), { transposeB: true }), matrix(a)), 0.1),
   (a, b) => add(matrix(a), scaleByOnes(sum(b), a)),
   (a, _b, _c, { lengths }) => reshape(maskSteps(reshape(a, [3, 4, 1]), lengths), [3, 4]),
@@ -76,6 +79,7 @@ const scaleByOnes = (total: Tensor, a: Tensor): Tensor =>
 /** Ops that have no gradient, or one with a kink. */
 export const others: readonly Op[] = [
   (a) => relu(a),
+  (a, b, _c, { square }) => relu(add(reshape(b, [12]), reshape(matmul(matrix(a), square), [12]))),
   (a, b) => accumulate(matrix(a), matrix(b)),
   (a, b) => accumulate(reshape(a, [12]), reshape(b, [12])),
   (a, b, c) => productOf(slice(matrix(a), 1, 0, 3), matrix(b), {}, matrix(c)),
