@@ -28,7 +28,7 @@ export interface Weights {
 /** Everything in the pool has 12 elements: [3, 4], [4, 3] or [12]. */
 const matrix = (x: Tensor): Tensor => reshape(x, [3, 4]);
 
-type Op = (a: Tensor, b: Tensor, c: Tensor, weights: Weights) => Tensor;
+export type Op = (a: Tensor, b: Tensor, c: Tensor, weights: Weights) => Tensor;
 
 /** Ops with a gradient and without kinks. */
 export const smooth: readonly Op[] = [
@@ -42,6 +42,7 @@ export const smooth: readonly Op[] = [
   (a) => reshape(a, [4, 3]),
   (a, b) => concat([slice(matrix(a), 0, 1, 3), slice(matrix(b), 0, 0, 1)], 0),
   (a, b) => concat([slice(matrix(a), 1, 2, 4), slice(matrix(b), 1, 1, 3)], 1),
+  (a, _b, _c, { square }) => matmul(matrix(a), square),
   (a, _b, _c, { square }) => scale(matmul(matrix(a), square), 0.5),
   (a, _b, _c, { square, row }) => tanh(linear(matrix(a), square, row)),
   (a, _b, _c, { square, row }) => gelu(linear(matrix(a), square, row)),
