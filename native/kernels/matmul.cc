@@ -19,6 +19,8 @@ constexpr int64_t MOST_ROWS = 512, LEAST_ROWS = 96;
 constexpr int64_t TICKETS = 4;
 /// Elements of a part of the left factor that are used again and again for all panels: they fit the core's own cache.
 constexpr int64_t USED_AGAIN = 1 << 17;
+/// Tiles whose sums wait in L1 for what follows them: so many that it gets going.
+constexpr int64_t FOLLOWED_TILES = 2;
 /// Tiles of a left factor that are packed together.
 constexpr int64_t RUN_TILES = 16;
 
@@ -28,13 +30,15 @@ struct Tile {
   int64_t aRow;  // meaningless when packed
   const float* panel;
   int64_t panelRow, K;
-  float* c;
+  const float* c;
   int64_t cRow, columns;
   const float* bias;  // null, or the columns' bias
   bool adds;
+  float* sums;  // c itself, or where they wait
+  int64_t sumsRow;
 };
 
-/// c = Σ, Σ + bias or c + Σ for `rows` rows and `tile.columns` columns, which touch `vectors` vectors.
+/// sums = Σ, Σ + bias or c + Σ for `rows` rows and `tile.columns` columns, which touch `vectors` vectors.
 template <class S, int rows, int vectors, class Left>
 void finishedTile(const Tile& tile, Left a) {
   typename S::Floats sum[rows][vectors];
@@ -45,11 +49,11 @@ void finishedTile(const Tile& tile, Left a) {
     const auto bias = tile.bias == nullptr ? S::zero() : at.load(tile.bias);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-      float* c = tile.c + r * tile.cRow;
+      float* sums = tile.sums + r * tile.sumsRow;
       if (tile.adds) {
-        at.store(c, at.load(c) + column(r));
+        at.store(sums, at.load(tile.c + r * tile.cRow) + column(r));
       } else {
-        at.store(c, tile.bias == nullptr ? column(r) : column(r) + bias);
+        at.store(sums, tile.bias == nullptr ? column(r) : column(r) + bias);
       }
     }
   };
@@ -78,32 +82,39 @@ void finishTile(const Tile& tile, int rows, bool packed) {
   });
 }
 
-/// c = f(c + residual) from element `at` on, for some rows of so many columns; what f was given goes to preActivation.
+/// c = f(sums + residual) from element `at` on, for some rows of so many columns; what f was given goes to
+/// preActivation.
 template <class S, class F>
-void followRows(const Matmul& r, ptrdiff_t at, int rows, int64_t columns, const F& f) {
-  for (int row = 0; row < rows; row++, at += r.cRow) {
-    forVectors<S>(at, at + columns, [&](auto here) {
-      auto sum = here.load(r.c);
-      if (r.residual != nullptr) sum = sum + here.load(r.residual);
-      if (r.preActivation != nullptr) here.store(r.preActivation, sum);
-      here.store(r.c, f(sum));
+void followRows(const Matmul& r, const float* sums, int64_t sumsRow, ptrdiff_t at, int64_t rows, int64_t columns,
+                const F& f) {
+  const float* residual = r.residual == nullptr ? nullptr : r.residual + at;
+  float* preActivation = r.preActivation == nullptr ? nullptr : r.preActivation + at;
+  float* c = r.c + at;
+  for (int64_t row = 0; row < rows; row++, sums += sumsRow) {
+    const int64_t down = row * r.cRow;
+    forVectors<S>(0, columns, [&](auto here) {
+      auto sum = here.load(sums);
+      if (residual != nullptr) sum = sum + here.load(residual + down);
+      if (preActivation != nullptr) here.store(preActivation + down, sum);
+      here.store(c + down, f(sum));
     });
   }
 }
 
-/// What follows the sums of a tile, which are in the cache still. Not part of what is made for every size of tile.
+/// What follows the sums of some tiles. Not part of what is made for every size of tile.
 template <class S>
-SEQGRAD_NOINLINE void follow(const Matmul& r, ptrdiff_t at, int rows, int64_t columns) {
+SEQGRAD_NOINLINE void follow(const Matmul& r, const float* sums, int64_t sumsRow, ptrdiff_t at, int64_t rows,
+                             int64_t columns) {
   using Floats = typename S::Floats;
   switch (r.activation) {
     case 1:
-      return followRows<S>(r, at, rows, columns, [](Floats x) { return math::relu<S>(x); });
+      return followRows<S>(r, sums, sumsRow, at, rows, columns, [](Floats x) { return math::relu<S>(x); });
     case 2:
-      return followRows<S>(r, at, rows, columns, [](Floats x) { return math::gelu<S>(x); });
+      return followRows<S>(r, sums, sumsRow, at, rows, columns, [](Floats x) { return math::gelu<S>(x); });
     case 3:
-      return followRows<S>(r, at, rows, columns, [](Floats x) { return math::geluTanh<S>(x); });
+      return followRows<S>(r, sums, sumsRow, at, rows, columns, [](Floats x) { return math::geluTanh<S>(x); });
     default:
-      return followRows<S>(r, at, rows, columns, [](Floats x) { return x; });
+      return followRows<S>(r, sums, sumsRow, at, rows, columns, [](Floats x) { return x; });
   }
 }
 
@@ -162,6 +173,7 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   // One part of the result by one panel, over K from begin to end.
   const auto multiplyPanel = [&](int64_t part, int64_t panel, int64_t begin, int64_t end) {
     alignas(64) float packed[K_BLOCK * WIDTH];
+    alignas(64) float waiting[FOLLOWED_TILES * S::tileRows * WIDTH];  // [rows][WIDTH]
     const int64_t column = panel * WIDTH;
     const bool isPacked = packsB || column + WIDTH > N;
     int64_t at = begin;
@@ -179,13 +191,21 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
       tile.bias = bias == nullptr || at > 0 ? nullptr : bias + column;
       tile.adds = adds || at > 0;
       const bool follows = isFollowed(r) && at + k == K;
-      for (int64_t i = tiles * part / parts; i < tiles * (part + 1) / parts; i++) {
+      tile.sumsRow = follows ? WIDTH : r.cRow;
+      const int64_t endOfTiles = tiles * (part + 1) / parts;
+      int64_t followed = tiles * part / parts;
+      for (int64_t i = followed; i < endOfTiles; i++) {
         const int64_t row = tiling.start(i);
+        float* place = c + row * r.cRow + column;
         tile.a = packsA ? tilesPacked + (at - begin) * M + row * k : a + row * r.aRow + at;
-        tile.c = c + row * r.cRow + column;
+        tile.c = place;
+        tile.sums = follows ? waiting + (row - tiling.start(followed)) * WIDTH : place;
         finishTile<S>(tile, tiling.size(i), packsA);
         if constexpr (!adds) {
-          if (follows) follow<S>(r, tile.c - r.c, tiling.size(i), tile.columns);
+          if (!follows || (i + 1 < followed + FOLLOWED_TILES && i + 1 < endOfTiles)) continue;
+          const int64_t first = tiling.start(followed);
+          follow<S>(r, waiting, WIDTH, c - r.c + first * r.cRow + column, tiling.start(i + 1) - first, tile.columns);
+          followed = i + 1;
         }
       }
       at += K_BLOCK;
