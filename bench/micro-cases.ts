@@ -26,7 +26,8 @@ function product(M: number, N: number, K: number, a: 'N' | 'T' = 'N', b: 'N' | '
   const [bRow, bColumn] = b === 'N' ? [N, 1] : [1, K];
   const batches = { batch: 1, aBatch: 0, bBatch: 0, cBatch: 0, bfloat16: 0 };
   const strides = { aRow, aColumn, bRow, bColumn, cRow: N };
-  return microCase(`${M}×${N}×${K} ${a}${b}`, 'matmul', { ...batches, M, N, K, ...strides }, { absent: ['bias'] });
+  const dims = { ...batches, M, N, K, ...strides, activation: 0 };
+  return microCase(`${M}×${N}×${K} ${a}${b}`, 'matmul', dims, { absent: ['bias', 'residual', 'preActivation'] });
 }
 
 const lstm = { T: 64, B: 32, H: 128, reverse: 0 };

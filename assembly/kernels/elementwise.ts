@@ -140,11 +140,14 @@ function tanhBackwardTicket(record: usize, _workspace: usize, ticket: i32): void
 
 export function relu(r: Relu): void { share(r, STREAMED, reluTicket); }
 
-/** Clears the lanes that are ≤ 0, to +0; NaN is not ≤ 0 and stays. */
 function reluTicket(record: usize, _workspace: usize, ticket: i32): void {
   const r = changetype<Relu>(record), from = bytesBefore(STREAMED, ticket);
-  let x = r.x + from, y = r.y + from;
-  for (let left = leftOf(r.n, STREAMED, ticket); left > 0; left -= 4, x += 16, y += 16) {
+  reluRow(leftOf(r.n, STREAMED, ticket), r.x + from, r.y + from);
+}
+
+/** Clears the lanes that are ≤ 0, to +0; NaN is not ≤ 0 and stays. */
+export function reluRow(n: i32, x: usize, y: usize): void {
+  for (let left = n; left > 0; left -= 4, x += 16, y += 16) {
     const value = loadLanes(x, left);
     storeLanes(y, v128.andnot(value, f32x4.le(value, splat(0))), left);
   }
@@ -167,7 +170,7 @@ function geluTicket(record: usize, _workspace: usize, ticket: i32): void {
   geluRow(leftOf(r.n, COMPUTED, ticket), r.x + from, r.y + from);
 }
 
-function geluRow(n: i32, x: usize, y: usize): void {
+export function geluRow(n: i32, x: usize, y: usize): void {
   for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, math.gelu(v128.load(x)));
   if (n <= 0) return;
   const whole = wholeOf(x, n);
@@ -200,7 +203,7 @@ function geluTanhTicket(record: usize, _workspace: usize, ticket: i32): void {
   geluTanhRow(leftOf(r.n, COMPUTED, ticket), r.x + from, r.y + from);
 }
 
-function geluTanhRow(n: i32, x: usize, y: usize): void {
+export function geluTanhRow(n: i32, x: usize, y: usize): void {
   for (; n >= 4; n -= 4, x += 16, y += 16) v128.store(y, math.geluTanh(v128.load(x)));
   if (n <= 0) return;
   const whole = wholeOf(x, n);

@@ -7,11 +7,12 @@
 import { Matmul, MatmulAdd } from '../generated/instructions';
 import { roundToBfloat16 } from '../simd/bfloat16';
 import { packRowMajor, packStrips } from '../simd/pack';
-import { copyOrZero } from '../simd/rows';
+import { addRow, copyOrZero, copyRow } from '../simd/rows';
 import { multiplyStrip, STRIP, STRIP_ROW, ZEROS } from '../simd/tile';
 import { multiplyRow } from '../simd/vector';
-import { inTurn, lanes, parallel, Work } from '../team';
+import { inTurn, lanes, laneScratch, parallel, Work } from '../team';
 import { ceilDiv } from '../tickets';
+import { geluRow, geluTanhRow, reluRow } from './elementwise';
 
 /** K is cut here and nowhere else: part of the order of sums. */
 const DEPTH: i32 = 256;
@@ -64,6 +65,11 @@ class Block {
   cColumn: usize;
   cMatrix: usize;
   bfloat16: bool;
+  /** What follows the sums: none unless this is the last block. Where an operand is absent, it is 0. */
+  isFollowed: bool;
+  activation: i32;
+  residual: usize;
+  preActivation: usize;
   /** Whether it is worth sharing and may be. */
   isShared: bool;
   /** What a ticket computes of a matrix, and how many tickets lie side by side. */
@@ -97,6 +103,10 @@ export function matmul(r: Matmul, workspace: usize): void {
     if (K == 0) fillMatrices(r, i, count);
     for (let k = 0; k < K; k += DEPTH) {
       const block = blockAt(r, i, count, k, workspace);
+      block.isFollowed = k + block.depth == K && (r.activation != 0 || r.residual != 0 || r.preActivation != 0);
+      block.activation = r.activation;
+      block.residual = besideC(r.residual, r, i);
+      block.preActivation = besideC(r.preActivation, r, i);
       if (k == 0) {
         block.base = bias ? bias : ZEROS;
         block.baseRow = 0;
@@ -116,11 +126,56 @@ export function matmulAdd(r: MatmulAdd, workspace: usize): void {
   }
 }
 
-/** An empty sum: every row of c = bias, or 0. */
+/** An empty sum: every row of c = f(bias + residual), or of 0. */
 function fillMatrices(r: Matmul, first: i32, count: i32): void {
+  const rowBytes = <usize>r.cRow << 2;
   for (let i = first; i < first + count; i++) {
-    let c = r.c + (<usize>i * r.cBatch << 2);
-    for (let row = 0; row < r.M; row++, c += <usize>r.cRow << 2) copyOrZero(r.N, r.bias, c);
+    let c = besideC(r.c, r, i), residual = besideC(r.residual, r, i), preActivation = besideC(r.preActivation, r, i);
+    for (let row = 0; row < r.M; row++, c += rowBytes) {
+      copyOrZero(r.N, r.bias, c);
+      followRow(r.N, r.activation, residual, preActivation, c);
+      if (residual) residual += rowBytes;
+      if (preActivation) preActivation += rowBytes;
+    }
+  }
+}
+
+/** Matrix i of an operand that lies as c does; 0 where it is absent. */
+@inline function besideC(operand: usize, r: Matmul, i: i32): usize { return operand ? operand + (<usize>i * r.cBatch << 2) : 0; }
+
+/** c = f(c + residual); what f was given goes to preActivation. */
+function followRow(n: i32, activation: i32, residual: usize, preActivation: usize, c: usize): void {
+  if (residual) addRow(n, residual, c);
+  if (preActivation) copyRow(n, c, preActivation);
+  if (activation == 1) reluRow(n, c, c);
+  else if (activation == 2) geluRow(n, c, c);
+  else if (activation == 3) geluTanhRow(n, c, c);
+}
+
+/** The same for n elements that are `step` bytes apart, at most as many as a ticket has: they take turns in the scratch of the lane. */
+function followColumn(n: i32, activation: i32, residual: usize, preActivation: usize, c: usize, step: usize): void {
+  // The first few bytes are for what the functions of a row do with its last elements.
+  const sums = laneScratch() + 64, added = sums + (<usize>TICKET_LANES << 2);
+  copySteps(n, c, step, sums, 4);
+  if (residual) copySteps(n, residual, step, added, 4);
+  if (residual) addRow(n, added, sums);
+  if (preActivation) copySteps(n, sums, 4, preActivation, step);
+  followRow(n, activation, 0, 0, sums);
+  copySteps(n, sums, 4, c, step);
+}
+
+function copySteps(n: i32, x: usize, xStep: usize, y: usize, yStep: usize): void {
+  for (; n > 0; n--, x += xStep, y += yStep) store<f32>(y, load<f32>(x));
+}
+
+/** What follows the sums of some rows and columns, `at` bytes from the first element of c. */
+function follow(block: Block, at: usize, rows: i32, columns: i32): void {
+  const activation = block.activation, cRow = block.cRow, cColumn = block.cColumn;
+  const residual = block.residual, preActivation = block.preActivation;
+  for (; rows > 0; rows--, at += cRow) {
+    const added = residual ? residual + at : 0, kept = preActivation ? preActivation + at : 0;
+    if (cColumn == 4) followRow(columns, activation, added, kept, block.c + at);
+    else followColumn(columns, activation, added, kept, block.c + at, cColumn);
   }
 }
 
@@ -156,6 +211,7 @@ function fillMatrices(r: Matmul, first: i32, count: i32): void {
   block.cColumn = 4;
   block.cMatrix = <usize>r.cBatch << 2;
   block.c = r.c + <usize>first * block.cMatrix;
+  block.isFollowed = false;
   block.base = block.c;
   block.baseRow = block.cRow;
   block.baseColumn = 4;
@@ -216,6 +272,7 @@ function rowTicket(context: usize, _workspace: usize, ticket: i32): void {
   const a = block.a + matrix * block.aMatrix + row * block.aRow, b = block.b + matrix * block.bMatrix + column * block.bColumn;
   const columns = min(TICKET_LANES, block.N - first);
   multiplyRow(block.depth, a, block.aColumn, b, block.bRow, block.bColumn, columns, base, block.baseColumn, c, block.cColumn);
+  if (block.isFollowed) follow(block, c - block.c, 1, columns);
 }
 
 function packTicket(context: usize, _workspace: usize, ticket: i32): void {
@@ -260,4 +317,6 @@ function tilesTicket(context: usize, _workspace: usize, ticket: i32): void {
     const base = baseOfRows + <usize>j * block.baseColumn, c = cOfRows + (<usize>j << 2);
     multiplyStrip(endRow - firstRow, min(STRIP, endColumn - j), depth, rowsOfA, aRow, b, base, baseRow, c, cRow);
   }
+  const first = cOfRows + (<usize>firstColumn << 2);
+  if (block.isFollowed) follow(block, first - block.c, endRow - firstRow, endColumn - firstColumn);
 }

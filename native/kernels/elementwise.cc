@@ -66,11 +66,7 @@ void tanhBackward(const TanhBackward& r, Context& context) {
 
 template <class S>
 void relu(const Relu& r, Context& context) {
-  // +0 for every x ≤ 0, and NaN stays NaN.
-  forElements<S>(context, r.n, STREAMED, [&](auto at) {
-    const auto x = at.load(r.x);
-    at.store(r.y, S::select(S::zero() >= x, S::zero(), x));
-  });
+  forElements<S>(context, r.n, STREAMED, [&](auto at) { at.store(r.y, math::relu<S>(at.load(r.x))); });
 }
 
 template <class S>

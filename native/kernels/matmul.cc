@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "../simd/bfloat16.h"
+#include "../simd/math.h"
 #include "../simd/tile.h"
 #include "kernel.h"
 #include "tickets.h"
@@ -21,6 +22,8 @@ constexpr int64_t MOST_ROWS = 512, LEAST_ROWS = 96;
 constexpr int64_t TICKETS = 4;
 /// Elements of a part of the left factor that are used again and again for all panels: they fit the core's own cache.
 constexpr int64_t USED_AGAIN = 1 << 17;
+/// Tiles whose sums wait in L1 for what follows them: so many that it gets going.
+constexpr int64_t FOLLOWED_TILES = 2;
 /// Tiles of a left factor that are packed together.
 constexpr int64_t RUN_TILES = 16;
 
@@ -30,17 +33,19 @@ struct Tile {
   int64_t aRow;  // meaningless when packed
   const float* panel;
   int64_t panelRow, K;  // rows of the panel
-  float* c;
+  const float* c;
   int64_t cRow, columns;
   const float* bias;  // null, or the columns' bias
   bool adds;
+  float* sums;  // c itself, or where they wait
+  int64_t sumsRow;
 };
 
 /// Whether factors are words of two bfloat16 numbers, by what multiplies them: Pairs of the vector trait, or itself.
 template <class S, class Factors>
 constexpr bool arePairs = !std::is_same_v<S, Factors>;
 
-/// c = Σ, Σ + bias or c + Σ for `rows` rows and `tile.columns` columns, which touch `vectors` vectors.
+/// sums = Σ, Σ + bias or c + Σ for `rows` rows and `tile.columns` columns, which touch `vectors` vectors.
 template <class S, class Factors, int rows, int vectors, class Left>
 void finishedTile(const Tile& tile, Left a) {
   typename S::Floats sum[rows][vectors];
@@ -51,11 +56,11 @@ void finishedTile(const Tile& tile, Left a) {
     const auto bias = tile.bias == nullptr ? S::zero() : at.load(tile.bias);
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-      float* c = tile.c + r * tile.cRow;
+      float* sums = tile.sums + r * tile.sumsRow;
       if (tile.adds) {
-        at.store(c, at.load(c) + column(r));
+        at.store(sums, at.load(tile.c + r * tile.cRow) + column(r));
       } else {
-        at.store(c, tile.bias == nullptr ? column(r) : column(r) + bias);
+        at.store(sums, tile.bias == nullptr ? column(r) : column(r) + bias);
       }
     }
   };
@@ -83,6 +88,47 @@ void finishTile(const Tile& tile, int rows, bool packed) {
     });
   });
 }
+
+/// c = f(sums + residual) from element `at` on, for some rows of so many columns; what f was given goes to
+/// preActivation.
+template <class S, class F>
+void followRows(const Matmul& r, const float* sums, int64_t sumsRow, ptrdiff_t at, int64_t rows, int64_t columns,
+                const F& f) {
+  const float* residual = r.residual == nullptr ? nullptr : r.residual + at;
+  float* preActivation = r.preActivation == nullptr ? nullptr : r.preActivation + at;
+  float* c = r.c + at;
+  for (int64_t row = 0; row < rows; row++, sums += sumsRow) {
+    const int64_t down = row * r.cRow;
+    forVectors<S>(0, columns, [&](auto here) {
+      auto sum = here.load(sums);
+      if (residual != nullptr) sum = sum + here.load(residual + down);
+      if (preActivation != nullptr) here.store(preActivation + down, sum);
+      here.store(c + down, f(sum));
+    });
+  }
+}
+
+/// What follows the sums of some tiles. Not part of what is made for every size of tile.
+template <class S>
+SEQGRAD_NOINLINE void follow(const Matmul& r, const float* sums, int64_t sumsRow, ptrdiff_t at, int64_t rows,
+                             int64_t columns) {
+  using Floats = typename S::Floats;
+  switch (r.activation) {
+    case 1:
+      return followRows<S>(r, sums, sumsRow, at, rows, columns, [](Floats x) { return math::relu<S>(x); });
+    case 2:
+      return followRows<S>(r, sums, sumsRow, at, rows, columns, [](Floats x) { return math::gelu<S>(x); });
+    case 3:
+      return followRows<S>(r, sums, sumsRow, at, rows, columns, [](Floats x) { return math::geluTanh<S>(x); });
+    default:
+      return followRows<S>(r, sums, sumsRow, at, rows, columns, [](Floats x) { return x; });
+  }
+}
+
+SEQGRAD_INLINE bool isFollowed(const Matmul& r) {
+  return r.residual != nullptr || r.preActivation != nullptr || r.activation != 0;
+}
+SEQGRAD_INLINE bool isFollowed(const MatmulAdd&) { return false; }
 
 /// The rows that each tile takes: nearly equal runs, so that no tile is left with a single row.
 struct Tiling {
@@ -155,6 +201,7 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   // One part of the result by one panel, over K from begin to end.
   const auto multiplyPanel = [&](int64_t part, int64_t panel, int64_t begin, int64_t end) {
     alignas(64) float packed[BLOCK_ELEMENTS];
+    alignas(64) float waiting[FOLLOWED_TILES * S::tileRows * WIDTH];  // [rows][WIDTH]
     const int64_t column = panel * WIDTH;
     const bool isPacked = packsB || column + WIDTH > N;
     int64_t at = begin;
@@ -177,11 +224,23 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
       tile.columns = least(N - column, WIDTH);
       tile.bias = bias == nullptr || at > 0 ? nullptr : bias + column;
       tile.adds = adds || at > 0;
-      for (int64_t i = tiles * part / parts; i < tiles * (part + 1) / parts; i++) {
+      const bool follows = isFollowed(r) && at + k == K;
+      tile.sumsRow = follows ? WIDTH : r.cRow;
+      const int64_t endOfTiles = tiles * (part + 1) / parts;
+      int64_t followed = tiles * part / parts;
+      for (int64_t i = followed; i < endOfTiles; i++) {
         const int64_t row = tiling.start(i);
+        float* place = c + row * r.cRow + column;
         tile.a = packsA ? tilesPacked + (at - begin) * M + row * depthOf(k) : a + row * r.aRow + at;
-        tile.c = c + row * r.cRow + column;
+        tile.c = place;
+        tile.sums = follows ? waiting + (row - tiling.start(followed)) * WIDTH : place;
         finishTile<S, Factors>(tile, tiling.size(i), packsA);
+        if constexpr (!adds) {
+          if (!follows || (i + 1 < followed + FOLLOWED_TILES && i + 1 < endOfTiles)) continue;
+          const int64_t first = tiling.start(followed);
+          follow<S>(r, waiting, WIDTH, c - r.c + first * r.cRow + column, tiling.start(i + 1) - first, tile.columns);
+          followed = i + 1;
+        }
       }
       at += K_BLOCK;
     } while (at < end);

@@ -21,8 +21,7 @@ void rnnForwardTile(const RnnForward& r, const float* panel, int64_t t, const Ti
     const bool cut = isCut(r, t, b);
     forTileVectors<S, vectors>(H, u, [&](int v, auto at) {
       const auto pre = at.load(r.xGates + (t * B + b) * H) + (cut ? S::zero() : sum[row][v]);
-      at.store(r.hidden + (after * B + b) * H,
-               r.relu ? S::select(S::zero() >= pre, S::zero(), pre) : math::tanh<S>(pre));
+      at.store(r.hidden + (after * B + b) * H, r.relu ? math::relu<S>(pre) : math::tanh<S>(pre));
     });
   }
 }

@@ -114,6 +114,12 @@ SEQGRAD_INLINE void normalTail(typename S::Floats a, typename S::Floats& e, type
   tail = e * (n / d);
 }
 
+/// max(x, 0): +0 for every x ≤ 0, and NaN stays NaN.
+template <class S>
+SEQGRAD_INLINE typename S::Floats relu(typename S::Floats x) {
+  return S::select(S::zero() >= x, S::zero(), x);
+}
+
 /// x · Φ(x), Φ(x) = (1 + erf(x / √2)) / 2
 template <class S>
 SEQGRAD_INLINE typename S::Floats gelu(typename S::Floats x) {

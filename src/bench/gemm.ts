@@ -67,10 +67,9 @@ export interface GemmTime {
 function sceneOf({ M, N, K, transposed }: Product, dtype: Dtype = 'float32'): Scene {
   const [aRow, aColumn] = transposed.startsWith('N') ? [K, 1] : [1, M];
   const [bRow, bColumn] = transposed.endsWith('N') ? [N, 1] : [1, K];
-  const batches = { batch: 1, aBatch: 0, bBatch: 0, cBatch: 0 };
-  const strides = { aRow, aColumn, bRow, bColumn, cRow: N };
-  const bfloat16 = dtype === 'bfloat16' ? 1 : 0;
-  return { instruction: 'matmul', dims: { ...batches, M, N, K, ...strides, bfloat16 }, absent: ['bias'] };
+  const strides = { aBatch: 0, aRow, aColumn, bBatch: 0, bRow, bColumn, cBatch: 0, cRow: N };
+  const dims = { batch: 1, M, N, K, ...strides, bfloat16: dtype === 'bfloat16' ? 1 : 0, activation: 0 };
+  return { instruction: 'matmul', dims, absent: ['bias', 'residual', 'preActivation'] };
 }
 
 /** Numbers between −0.5 and 0.5 (Lehmer 1951). */

@@ -6,7 +6,7 @@ import type { Root, Tensor } from './tensor.js';
 export const END = Number.POSITIVE_INFINITY;
 
 export interface Liveness {
-  /** The needed nodes, in order. */
+  /** The nodes of the program, in order. */
   readonly nodes: readonly Node[];
   /** Position of the node that makes a root; −1 for inputs and variables. */
   readonly made: ReadonlyMap<Root, number>;
@@ -19,12 +19,17 @@ export interface Liveness {
 const tensorsOf = (node: Node): Tensor[] =>
   node.calls.flatMap(({ operands }) => Object.values(operands).filter((tensor) => tensor !== undefined));
 
-export function analyseLiveness(graph: Graph): Liveness {
-  const finalReads = [
+/** The roots that outputs and assignments read, after all nodes. */
+export function finalReadsOf(graph: Graph): Set<Root> {
+  const tensors = [
     ...graph.outputs.values(),
     ...graph.assignments.flatMap(({ value, condition }) => (condition === undefined ? [value] : [value, condition])),
-  ].map(({ root }) => root);
+  ];
+  return new Set(tensors.map(({ root }) => root));
+}
 
+/** The nodes that those depend on, in order. */
+export function neededNodes(graph: Graph, finalReads: ReadonlySet<Root>): Node[] {
   const wanted = new Set(finalReads);
   const nodes: Node[] = [];
   for (const node of [...graph.nodes].reverse()) {
@@ -35,7 +40,11 @@ export function analyseLiveness(graph: Graph): Liveness {
       if (root.initial !== undefined) wanted.add(root.initial.root);
     }
   }
+  return nodes;
+}
 
+/** From where to where each root is alive in a program of these nodes. */
+export function analyseLiveness(graph: Graph, nodes: readonly Node[], finalReads: ReadonlySet<Root>): Liveness {
   const made = new Map<Root, number>();
   const lastRead = new Map<Root, number>();
   const read = new Set(finalReads);

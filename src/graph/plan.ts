@@ -7,8 +7,9 @@ import type { AnyCall } from '../program/encode.js';
 import { specOf } from '../program/instructions.js';
 import { type Place, type PlannedCall, type Port, Program } from '../program/program.js';
 import type { Variable } from '../program/variable.js';
+import { fuse } from './fuse.js';
 import { type Assignment, call, type Graph, type Node } from './graph.js';
-import { analyseLiveness, END, type Liveness } from './liveness.js';
+import { analyseLiveness, END, finalReadsOf, type Liveness, neededNodes } from './liveness.js';
 import { type Block, place } from './place.js';
 import { type Root, Tensor } from './tensor.js';
 
@@ -24,7 +25,8 @@ type Step = { readonly call: AnyCall<Tensor>; readonly label: string };
 
 /** Compiles a traced graph. */
 export function plan(graph: Graph): Program {
-  const liveness = analyseLiveness(graph);
+  const finalReads = finalReadsOf(graph);
+  const liveness = analyseLiveness(graph, fuse(neededNodes(graph, finalReads), finalReads), finalReads);
   const planner = new Planner(graph, liveness);
   const steps = planner.run();
   const transient = [...new Set(planner.locations.values())].filter(({ variable }) => variable === undefined);

@@ -87,7 +87,9 @@ export function productOf(
     inputs: { a, b, bias },
     outputs: { c: { shape, initial: sum } },
     calls: ({ c }) => [
-      sum === undefined ? call('matmul', { a, b, bias, c }, dims) : call('matmulAdd', { a, b, c }, dims),
+      sum === undefined
+        ? call('matmul', { a, b, bias, c }, { ...dims, activation: 0 })
+        : call('matmulAdd', { a, b, c }, dims),
     ],
     gradient: ({ c: dc }) => {
       if (dc === undefined) return { to: {} };

@@ -100,6 +100,8 @@ const product = { shape: ['batch', 'M', 'N'], strides: ['cBatch', 'cRow', '1'] }
 const matmulDims = [
   ...['batch', 'M', 'N', 'K', 'aBatch', 'aRow', 'aColumn', 'bBatch', 'bRow', 'bColumn', 'cBatch', 'cRow', 'bfloat16'],
 ] as const;
+/** What `activation` of a product stands for: the functions of those instructions. */
+export const activations = ['none', 'relu', 'gelu', 'geluTanh'] as const;
 /** The Philox key and step: see scalars.ts. */
 const random = { shape: [`${randomWords.length}`], type: 'i32', access: 'read' } as const;
 const optimizer = {
@@ -245,16 +247,20 @@ export const instructions = {
 
   matmul: {
     family: 'matmul',
-    meaning: 'c = a · b + bias for each of a batch of matrices; any transpose is a choice of strides',
+    meaning:
+      'c = f(a · b + bias + residual) for each of a batch of matrices; any transpose is a choice of strides. activation says what f is: ' +
+      `${activations.map((name, code) => `${code} ${name}`).join(', ')}; any other number is none`,
     order:
-      'K in blocks of 256. The first block gives c = Σ a·b, or (Σ a·b) + bias; each later block gives c = c + Σ a·b. ' +
-      'K = 0 gives 0 or bias.',
+      'K in blocks of 256. The first block gives s = Σ a·b, or (Σ a·b) + bias; each later block gives s = s + Σ a·b. ' +
+      'K = 0 gives 0 or bias. Then s = s + residual, preActivation = s, c = f(s): the bits that add and the instruction of f give.',
     operands: {
       ...factors,
       bias: { shape: ['N'], access: 'read', optional: true },
+      residual: { ...product, access: 'read', optional: true },
+      preActivation: { ...product, access: 'write', optional: true },
       c: { ...product, access: 'write' },
     },
-    dims: matmulDims,
+    dims: [...matmulDims, 'activation'],
     flops: '2 * batch * M * N * K',
     workspace: '256 * (M + N + 256)',
   },

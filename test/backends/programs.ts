@@ -15,7 +15,7 @@ export function longProgram(products: number): Int32Array {
     operands: { a, b, c },
     dims: {
       ...{ batch: 1, M: SIZE, N: SIZE, K: SIZE, aBatch: 0, aRow: SIZE, aColumn: 1 },
-      ...{ bBatch: 0, bRow: SIZE, bColumn: 1, cBatch: 0, cRow: SIZE, bfloat16: 0 },
+      ...{ bBatch: 0, bRow: SIZE, bColumn: 1, cBatch: 0, cRow: SIZE, bfloat16: 0, activation: 0 },
     },
     scalars: {},
   };

@@ -37,6 +37,7 @@ const product = (a: number, b: number, c: number) =>
       cBatch: 0,
       cRow: 20,
       bfloat16: 0,
+      activation: 0,
     },
     scalars: {},
   }) as const;

@@ -7,10 +7,25 @@ import { HEAP_ELEMENTS } from '../support/layout.js';
 import { type Sabotage, sabotaged } from '../support/sabotage.js';
 
 const sum = caseOf('add', { n: 33 });
-const product = caseOf('matmul', {
-  ...{ batch: 1, M: 5, N: 17, K: 257 },
-  ...{ aBatch: 0, aRow: 257, aColumn: 1, bBatch: 0, bRow: 17, bColumn: 1, cBatch: 0, cRow: 20, bfloat16: 0 },
-});
+const product = caseOf(
+  'matmul',
+  {
+    ...{ batch: 1, M: 5, N: 17, K: 257 },
+    ...{
+      aBatch: 0,
+      aRow: 257,
+      aColumn: 1,
+      bBatch: 0,
+      bRow: 17,
+      bColumn: 1,
+      cBatch: 0,
+      cRow: 20,
+      bfloat16: 0,
+      activation: 0,
+    },
+  },
+  { absent: ['preActivation'] },
+);
 const lstm = caseOf('lstmBackward', { T: 3, B: 2, H: 17, reverse: 0 }, { absent: ['lengths', 'resets'] });
 
 const examineWith = async (sabotage: Sabotage, testCase: Case) =>

@@ -16,10 +16,22 @@ interface Product {
   /** One b for the whole batch. */
   readonly shareB?: boolean;
   readonly bfloat16?: number;
+  readonly activation?: number;
 }
 
-function dimsOf({ batch = 1, M, N, K, transposeA = false, transposeB = false, gap = 0, ...product }: Product) {
-  const { shareB = false, bfloat16 = 0 } = product;
+function dimsOf(product: Product) {
+  const {
+    batch = 1,
+    M,
+    N,
+    K,
+    transposeA = false,
+    transposeB = false,
+    gap = 0,
+    shareB = false,
+    bfloat16 = 0,
+    activation = 0,
+  } = product;
   const [aWide, bWide, cRow] = [(transposeA ? M : K) + gap, (transposeB ? K : N) + gap, N + gap];
   return {
     ...{ batch, M, N, K },
@@ -29,8 +41,7 @@ function dimsOf({ batch = 1, M, N, K, transposeA = false, transposeB = false, ga
       bRow: transposeB ? 1 : bWide,
       bColumn: transposeB ? bWide : 1,
     },
-    ...{ cBatch: cRow * M, cRow },
-    bfloat16,
+    ...{ cBatch: cRow * M, cRow, bfloat16, activation },
   };
 }
 
@@ -180,9 +191,40 @@ const cases = (instruction: 'matmul' | 'matmulAdd'): Case[] => [
   ...inBfloat16(instruction),
 ];
 
+/** What may follow a product, all of it or nothing and each part alone. */
+const followed: readonly Case[] = [1, 2, 3].flatMap((activation) => [
+  ...[0, 1, 255, 256, 257, 600].flatMap((K) =>
+    [
+      { batch: 2, M: 5, N: 67, K, activation },
+      { M: 19, N: 3, K, gap: 2, activation },
+    ].map((product) => caseOf('matmul', dimsOf(product))),
+  ),
+  ...products.slice(0, 60).map((product) => caseOf('matmul', dimsOf({ ...product, activation }))),
+  ...(
+    [['residual'], ['preActivation'], ['bias', 'residual', 'preActivation'], ['bias', 'preActivation']] as const
+  ).flatMap((absent) =>
+    [
+      { M: 17, N: 131, K: 33, activation },
+      { batch: 3, M: 130, N: 2, K: 9, activation },
+      { M: 3, N: 18, K: 300, gap: 1, activation },
+    ].map((product) => caseOf('matmul', dimsOf(product), { absent })),
+  ),
+  ...[0, 4].map((K) =>
+    caseOf('matmul', dimsOf({ M: 5, N: 33, K, activation }), {
+      absent: ['bias'],
+      fillings: { a: [0], residual: [nan, inf, -inf, 0, -0, 1, -1, 40, -40, 1e30, -1e30, 1e-30] },
+      note: 'special residual',
+    }),
+  ),
+]);
+
 conforms('matmul', [
   ...cases('matmul'),
-  ...products.map((product) => caseOf('matmul', dimsOf(product), { absent: ['bias'] })),
+  ...products.map((product) => caseOf('matmul', dimsOf(product), { absent: ['bias', 'residual', 'preActivation'] })),
+  caseOf('matmul', dimsOf({ M: 66, N: 135, K: 300 }), { absent: ['residual'] }),
+  caseOf('matmul', dimsOf({ M: 66, N: 135, K: 300 }), { absent: ['preActivation'] }),
+  caseOf('matmul', dimsOf({ M: 3, N: 20, K: 5, activation: 4 }), { note: 'an activation that there is not is none' }),
+  ...followed,
   caseOf('matmul', dimsOf({ M: 5, N: 33, K: 4 }), { fillings: { bias: [nan, inf, -inf, 0, 1] }, note: 'special bias' }),
 ]);
 conforms('matmulAdd', [

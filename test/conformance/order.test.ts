@@ -76,7 +76,7 @@ const matmul: Oracle = (x, dims) => {
   const { M = 0, N = 0 } = dims;
   return range(M * N).map((index) => {
     const [first = 0, ...later] = productBlocks(x, Math.floor(index / N), index % N, dims);
-    return later.reduce(plus, plus(first, x('bias', index % N)));
+    return plus(later.reduce(plus, plus(first, x('bias', index % N))), x('residual', index));
   });
 };
 const matmulAdd: Oracle = (x, dims) => {
@@ -126,7 +126,7 @@ const dGain: Oracle = (x, { R = 0, C = 0 }) => {
 
 const product = (M: number, N: number, K: number, bfloat16 = 0) => ({
   ...{ batch: 1, M, N, K, aBatch: 0, aRow: K, aColumn: 1, bBatch: 0, bRow: N, bColumn: 1, cBatch: 0, cRow: N },
-  bfloat16,
+  ...{ bfloat16, activation: 0 },
 });
 
 const lengths = [1, 15, 16, 17, 100, 4096, 4097, 9000];
@@ -153,6 +153,7 @@ const questions: readonly Question[] = [
   [columnSum, 'y', tables.map(([R, C]) => caseOf('columnSum', { R, C }))],
   [columnSumAdd, 'y', tables.map(([R, C]) => caseOf('columnSumAdd', { R, C }))],
   [matmul, 'c', products.map(([M, N, K]) => caseOf('matmul', product(M, N, K)))],
+  [matmul, 'preActivation', products.map(([M, N, K]) => caseOf('matmul', { ...product(M, N, K), activation: 1 }))],
   [matmulAdd, 'c', products.map(([M, N, K]) => caseOf('matmulAdd', product(M, N, K)))],
   [layerNorm, 'y', tables.map(([R, C]) => caseOf('layerNorm', { R, C }, { scalars: { epsilon: 1e-5 } }))],
   [layerNormBackward, 'dx', tables.map(([R, C]) => caseOf('layerNormBackward', { R, C }))],

@@ -68,12 +68,15 @@ const square = {
   cBatch: 9,
   cRow: 3,
   bfloat16: 0,
+  activation: 0,
 };
+/** Optional operands of a product that only multiplies. */
+const alone = ['bias', 'residual', 'preActivation'] as const;
 
 rule(
   'matmul: NaN in a row of a stays in that row, 0 · Infinity is NaN',
   caseOf('matmul', square, {
-    absent: ['bias'],
+    absent: alone,
     fillings: { a: [1, 0, 0, 0, nan, 0, 1, 1, 1], b: [1, 2, 3, 4, 5, 6, 7, 8, 9] },
   }),
   { c: [1, 2, 3, nan, nan, nan, 12, 15, 18] },
@@ -81,7 +84,7 @@ rule(
 rule(
   'matmul: Infinity in a column of b stays in that column',
   caseOf('matmul', square, {
-    absent: ['bias'],
+    absent: alone,
     fillings: { a: [1, 1, 1, 0, 1, 0, 1, 0, 0], b: [1, inf, 1, 1, 1, 1, 1, 1, 1] },
   }),
   { c: [3, inf, 3, 1, nan, 1, 1, inf, 1] },
@@ -296,7 +299,7 @@ test.serial('dropout draws as philoxUniform does: the gradient drops what the fo
 const fused = caseOf(
   'matmul',
   { ...square, M: 1, N: 1, K: 2, aRow: 2, bRow: 1 },
-  { absent: ['bias'], fillings: { a: [-1, 1 + 2 ** -12], b: [1 + 2 ** -11, 1 + 2 ** -12] } },
+  { absent: alone, fillings: { a: [-1, 1 + 2 ** -12], b: [1 + 2 ** -11, 1 + 2 ** -12] } },
 );
 
 for (const subject of subjects.filter(({ strict }) => strict)) {

@@ -4,7 +4,7 @@ import { differentiate } from '../../src/graph/differentiate.js';
 import { Graph } from '../../src/graph/graph.js';
 import type { Tensor } from '../../src/graph/tensor.js';
 import { accumulate, concat, full, reshape, slice, transpose } from '../../src/ops/copy.js';
-import { add, mul, relu, scale, scaleBy, sigmoid, tanh } from '../../src/ops/elementwise.js';
+import { add, gelu, geluTanh, mul, relu, scale, scaleBy, sigmoid, tanh } from '../../src/ops/elementwise.js';
 import { lstm } from '../../src/ops/lstm.js';
 import { linear, matmul, productOf } from '../../src/ops/matmul.js';
 import { columnSum, sum } from '../../src/ops/reduce.js';
@@ -28,7 +28,7 @@ export interface Weights {
 /** Everything in the pool has 12 elements: [3, 4], [4, 3] or [12]. */
 const matrix = (x: Tensor): Tensor => reshape(x, [3, 4]);
 
-type Op = (a: Tensor, b: Tensor, c: Tensor, weights: Weights) => Tensor;
+export type Op = (a: Tensor, b: Tensor, c: Tensor, weights: Weights) => Tensor;
 
 /** Ops with a gradient and without kinks. */
 export const smooth: readonly Op[] = [
@@ -42,8 +42,12 @@ export const smooth: readonly Op[] = [
   (a) => reshape(a, [4, 3]),
   (a, b) => concat([slice(matrix(a), 0, 1, 3), slice(matrix(b), 0, 0, 1)], 0),
   (a, b) => concat([slice(matrix(a), 1, 2, 4), slice(matrix(b), 1, 1, 3)], 1),
+  (a, _b, _c, { square }) => matmul(matrix(a), square),
   (a, _b, _c, { square }) => scale(matmul(matrix(a), square), 0.5),
   (a, _b, _c, { square, row }) => tanh(linear(matrix(a), square, row)),
+  (a, _b, _c, { square, row }) => gelu(linear(matrix(a), square, row)),
+  (a, b, _c, { square, row }) => add(linear(matrix(a), square, row), matrix(b)),
+  (a, b, _c, { square }) => geluTanh(add(matrix(b), matmul(matrix(a), square))),
   (a, b) => scale(matmul(matmul(matrix(a), matrix(b), { transposeB: true }), matrix(a)), 0.1),
   (a, b) => add(matrix(a), scaleByOnes(sum(b), a)),
   (a, _b, _c, { lengths }) => reshape(maskSteps(reshape(a, [3, 4, 1]), lengths), [3, 4]),
@@ -76,6 +80,7 @@ const scaleByOnes = (total: Tensor, a: Tensor): Tensor =>
 /** Ops that have no gradient, or one with a kink. */
 export const others: readonly Op[] = [
   (a) => relu(a),
+  (a, b, _c, { square }) => relu(add(reshape(b, [12]), reshape(matmul(matrix(a), square), [12]))),
   (a, b) => accumulate(matrix(a), matrix(b)),
   (a, b) => accumulate(reshape(a, [12]), reshape(b, [12])),
   (a, b, c) => productOf(slice(matrix(a), 1, 0, 3), matrix(b), {}, matrix(c)),

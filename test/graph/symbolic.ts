@@ -7,7 +7,7 @@ import type { Graph } from '../../src/graph/graph.js';
 import type { Root, Tensor } from '../../src/graph/tensor.js';
 import type { AnyCall } from '../../src/program/encode.js';
 import { evaluate } from '../../src/program/expression.js';
-import { type OperandSpec, specOf } from '../../src/program/instructions.js';
+import { activations, type OperandSpec, specOf } from '../../src/program/instructions.js';
 import type { Place, Program } from '../../src/program/program.js';
 import type { Arena, Variable } from '../../src/program/variable.js';
 
@@ -68,6 +68,17 @@ function execute({ instruction, dims, scalars, operands }: AnyCall<unknown>, cel
     }
     return;
   }
+  if (instruction === 'add') {
+    const [a, b] = [readAll('a'), readAll('b')];
+    const made = mix('sum of two', ...a.map((value, index) => value + (b[index] as number))); // whichever comes first
+    for (const index of a.keys()) cells('y').set(index, mix(made, index));
+    return;
+  }
+  if (instruction === 'matmul' && (dims.activation !== 0 || operands.residual !== undefined)) {
+    for (const each of apart({ instruction, dims, scalars, operands }))
+      execute(each, (name) => cells(each.operands[name] as string));
+    return;
+  }
   const parts: (number | string)[] = [instruction, ...Object.values(scalars), ...Object.values(dims)];
   for (const [name, { access }] of given) {
     if (access !== 'write' && access !== 'scratch') parts.push(name, ...readAll(name));
@@ -78,6 +89,26 @@ function execute({ instruction, dims, scalars, operands }: AnyCall<unknown>, cel
     for (const [index, offset] of (offsets.get(name) as number[]).entries())
       cells(name).set(offset, mix(made, name, index));
   }
+}
+
+/** A product and what follows it as instructions of their own, their operands those of the product. */
+function apart({ dims, operands }: AnyCall<unknown>): AnyCall<string>[] {
+  const { batch = 0, M = 0, N = 0, activation = 0 } = dims;
+  const n = { n: batch * M * N };
+  const factors = { a: 'a', b: 'b', ...(operands.bias === undefined ? {} : { bias: 'bias' }), c: 'c' };
+  const calls: AnyCall<string>[] = [
+    { instruction: 'matmul', dims: { ...dims, activation: 0 }, scalars: {}, operands: factors },
+  ];
+  if (operands.residual !== undefined) {
+    calls.push({ instruction: 'add', dims: n, scalars: {}, operands: { a: 'c', b: 'residual', y: 'c' } });
+  }
+  if (operands.preActivation !== undefined) {
+    const rows = { n0: 1, n1: 1, n2: 1, n3: n.n, x0: n.n, x1: n.n, x2: n.n, x3: 1, y0: n.n, y1: n.n, y2: n.n, y3: 1 };
+    calls.push({ instruction: 'copy', dims: rows, scalars: {}, operands: { x: 'c', y: 'preActivation' } });
+  }
+  const name = activations[activation] ?? 'none';
+  if (name !== 'none') calls.push({ instruction: name, dims: n, scalars: {}, operands: { x: 'c', y: 'c' } });
+  return calls;
 }
 
 const initialOf = (arena: Arena, offset: number): number => mix('arena', arena.name, offset);

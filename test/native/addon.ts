@@ -77,7 +77,7 @@ export function product(size: number): AnyCall<number> {
     operands: { a: RESERVED_ELEMENTS, b: RESERVED_ELEMENTS + third, c: RESERVED_ELEMENTS + 2 * third },
     dims: {
       ...{ batch: 1, M: size, N: size, K: size, aBatch: 0, aRow: size, aColumn: 1 },
-      ...{ bBatch: 0, bRow: size, bColumn: 1, cBatch: 0, cRow: size, bfloat16: 0 },
+      ...{ bBatch: 0, bRow: size, bColumn: 1, cBatch: 0, cRow: size, bfloat16: 0, activation: 0 },
     },
     scalars: {},
   };

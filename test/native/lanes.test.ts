@@ -50,7 +50,7 @@ const relu = recurrent.flatMap((dims) => [0, 1].map((relu) => ({ ...dims, relu }
 const sizes: Partial<Record<InstructionName, readonly Dims[]>> = {
   copy: boxes,
   copyAdd: sums,
-  matmul: products,
+  matmul: products.flatMap((dims) => [0, 1, 2, 3].map((activation) => ({ ...dims, activation }))),
   matmulAdd: products,
   lstmForward: recurrent,
   lstmBackward: recurrent,

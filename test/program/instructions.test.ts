@@ -60,6 +60,7 @@ test('a call costs what its dimensions say', (t) => {
     cBatch: 15,
     cRow: 5,
     bfloat16: 0,
+    activation: 0,
   };
   const elements = 2 * (3 * 7 + 7 * 5);
   t.is(flopsOf({ instruction: 'matmul', operands, dims, scalars: {} }), 2 * 2 * 3 * 5 * 7);

@@ -37,6 +37,12 @@ const ofAbsoluteValues: Tolerance['magnitude'] = (testCase, inputs) => {
   return reference({ ...testCase, scalars }, positive);
 };
 
+/** The sum's magnitude is the argument's, no function of it is steeper than 1.13, and its own error is relative to less than that. */
+const ofProduct: Tolerance['magnitude'] = async (testCase, inputs, expected) => {
+  const sums = await ofAbsoluteValues({ ...testCase, dims: { ...testCase.dims, activation: 0 } }, inputs, expected);
+  return mapValues(sums, (array, name) => (name === 'c' ? array.map((size) => 1.13 * size) : array));
+};
+
 /** Optimizers subtract rate · (…): with a negative rate on absolute values that adds up too. */
 const ofAbsoluteUpdate: Tolerance['magnitude'] = (testCase, inputs) => {
   const scalars = absolute(inputs.get('scalars') as Float64Array);
@@ -148,8 +154,11 @@ const tolerances: Readonly<Record<InstructionName, Tolerance>> = {
   geluBackward: { roundings: () => 12, magnitude: ofGeluSlope },
   geluTanh: { roundings: () => 12, magnitude: ofGeluTanh },
   geluTanhBackward: { roundings: () => 12, magnitude: ofGeluTanhSlope },
-  // A product, its sum in a block of 256, the sum of blocks, bias or accumulation.
-  matmul: linear((dims) => 2 + blocks(dim('K')(dims), 256)),
+  // A product, its sum in a block of 256, the sum of blocks, bias or accumulation, a residual; one of two functions of the sum.
+  matmul: {
+    roundings: ({ K = 0, activation = 0 }) => 3 + blocks(K, 256) + (activation < 2 ? 0 : 12),
+    magnitude: ofProduct,
+  },
   matmulAdd: linear((dims) => 2 + blocks(dim('K')(dims), 256)),
   columnSum: linear((dims) => blocks(dim('R')(dims), 64)),
   columnSumAdd: linear((dims) => 1 + blocks(dim('R')(dims), 64)),

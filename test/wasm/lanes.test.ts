@@ -109,7 +109,7 @@ const cases: readonly Case[] = [
     caseOf(instruction, { n }),
   ),
   caseOf('scale', { n }, { scalars: { factor: 1.7 } }),
-  ...products.map((dims) => caseOf('matmul', dims)),
+  ...products.flatMap((dims) => [0, 1, 2, 3].map((activation) => caseOf('matmul', { ...dims, activation }))),
   ...products.map((dims) => caseOf('matmulAdd', dims)),
   caseOf('matmulAdd', { ...product(6, 90, 80, 70), cBatch: 0 }, { note: 'all matrices onto one' }),
   ...(['columnSum', 'columnSumAdd'] as const).flatMap((instruction) => [

@@ -99,7 +99,7 @@ function lanesAtWork(team: Team, lanes: number): number[] {
   const [a, b, c] = [RESERVED_ELEMENTS, RESERVED_ELEMENTS + M * K, RESERVED_ELEMENTS + M * K + K * N] as const;
   team.floats.fill(1, a, c);
   const strides = { aBatch: 0, aRow: K, aColumn: 1, bBatch: 0, bRow: N, bColumn: 1, cBatch: 0, cRow: N };
-  const dims = { batch: 1, M, N, K, ...strides, bfloat16: 0 };
+  const dims = { batch: 1, M, N, K, ...strides, bfloat16: 0, activation: 0 };
   const call: AnyCall<number> = { instruction: 'matmul', operands: { a, b, c }, dims, scalars: {} };
   for (let times = 0; times < 50; times++) team.run(encode([call]), c + M * N);
   return Array.from({ length: lanes }, (_, lane) => lane).filter((lane) => team.floats[scratchOf(lane)] === K);

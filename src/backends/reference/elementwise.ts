@@ -46,9 +46,11 @@ export const tanhBackward: Definition<'tanhBackward'> = ({ operands: { y, dy, dx
   for (let i = 0; i < n; i++) dx.set(dy.at(i) * (1 - y.at(i) ** 2), i);
 };
 
-/** y = max(x, 0). Math.max also keeps NaN. */
+/** max(x, 0). Math.max also keeps NaN. */
+export const rectified = (x: number): number => Math.max(x, 0);
+
 export const relu: Definition<'relu'> = ({ operands: { x, y }, dims: { n } }) => {
-  for (let i = 0; i < n; i++) y.set(Math.max(x.at(i), 0), i);
+  for (let i = 0; i < n; i++) y.set(rectified(x.at(i)), i);
 };
 
 /** y = max(x, 0):  ∂y/∂x = 1 where y > 0, else 0 (also at x = 0, where there is no derivative). */
@@ -82,9 +84,11 @@ export function upperTail(a: number): number {
 /** Φ(x), the probability of a normal deviate below x. */
 const cumulative = (x: number): number => (x > 0 ? 1 - upperTail(x) : upperTail(-x));
 
-/** y = x · Φ(x). What is beyond 40 deviations has probability 0: so −∞ gives 0. */
+/** x · Φ(x). What is beyond 40 deviations has probability 0: so −∞ gives 0. */
+export const geluOf = (x: number): number => Math.max(x, -40) * cumulative(x);
+
 export const gelu: Definition<'gelu'> = ({ operands: { x, y }, dims: { n } }) => {
-  for (let i = 0; i < n; i++) y.set(Math.max(x.at(i), -40) * cumulative(x.at(i)), i);
+  for (let i = 0; i < n; i++) y.set(geluOf(x.at(i)), i);
 };
 
 /** y = x·Φ(x):  ∂y/∂x = Φ(x) + x·φ(x). */
@@ -102,9 +106,11 @@ const CUBIC = 0.044715;
 /** 2u, u = √(2/π)·(x + 0.044715·x³): (1 + tanh u) / 2 = σ(2u), which does not cancel where u is far below 0. */
 const twiceU = (x: number): number => 2 * ROOT_2_OVER_PI * (x + CUBIC * x ** 3);
 
-/** y = x · σ(2u). */
+/** x · σ(2u). */
+export const geluTanhOf = (x: number): number => Math.max(x, -40) * logistic(twiceU(x));
+
 export const geluTanh: Definition<'geluTanh'> = ({ operands: { x, y }, dims: { n } }) => {
-  for (let i = 0; i < n; i++) y.set(Math.max(x.at(i), -40) * logistic(twiceU(x.at(i))), i);
+  for (let i = 0; i < n; i++) y.set(geluTanhOf(x.at(i)), i);
 };
 
 /** y = x·σ(2u):  ∂y/∂x = σ(2u) + x·σ(2u)·σ(−2u)·∂2u/∂x,  ∂2u/∂x = 2·√(2/π)·(1 + 3·0.044715·x²). */
