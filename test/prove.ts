@@ -43,6 +43,8 @@ interface Sanitizer {
   /** The library that must be in a process before anything else. */
   readonly library: string;
   readonly environment: (reports: string) => Record<string, string>;
+  /** Other settings inside Node. */
+  readonly insideNode: Readonly<Record<string, string>>;
   /** Calls that do what the sanitizer is there for, on a heap that has fewer elements than the program was checked for. */
   readonly planted: { readonly calls: readonly AnyCall<number>[]; readonly missing: number; readonly seen: string };
 }
@@ -57,6 +59,8 @@ const sanitizers: Readonly<Record<'asan' | 'tsan', Sanitizer>> = {
       ASAN_OPTIONS: `log_path=${reports}/asan:handle_segv=0:handle_sigbus=0:allocator_may_return_null=1`,
       UBSAN_OPTIONS: `log_path=${reports}/ubsan:print_stacktrace=1`,
     }),
+    // Node leaves much for the end of the process to clear up.
+    insideNode: { ASAN_OPTIONS: 'detect_leaks=0' },
     planted: {
       // A part of a vector that is written, and one that is read, beyond the end.
       calls: [
@@ -75,6 +79,8 @@ const sanitizers: Readonly<Record<'asan' | 'tsan', Sanitizer>> = {
   tsan: {
     library: 'libtsan.so',
     environment: (reports) => ({ TSAN_OPTIONS: `log_path=${reports}/tsan` }),
+    // V8 and Node order what they do by means that they were not compiled to show: their races are none, and end no process.
+    insideNode: { TSAN_OPTIONS: 'exitcode=0' },
     planted: {
       // One ticket reads what another one writes: a planner makes no such call.
       calls: [
@@ -111,6 +117,8 @@ function takeReports(reports: string): string {
   for (const file of files) rmSync(file);
   return texts.join('\n');
 }
+
+const BETWEEN_REPORTS = '==================\n';
 
 class ProofFailed extends Error {}
 
@@ -160,9 +168,11 @@ async function proveSanitized(name: 'asan' | 'tsan', { folder: mirror, tools, fi
   takeReports(reports);
   const environment = sanitizer.environment(reports);
   Object.assign(process.env, environment);
-  const expectNone = (): void => {
-    const found = takeReports(reports);
-    if (found !== '') throw new ProofFailed(`Expected no report but received\n${found}`);
+  const expectNone = (part = ''): void => {
+    const found = takeReports(reports)
+      .split(BETWEEN_REPORTS)
+      .filter((report) => report.trim() !== '' && report.includes(part));
+    if (found.length > 0) throw new ProofFailed(`Expected no report but received\n${found.join(BETWEEN_REPORTS)}`);
   };
 
   const kernels = probeNative()
@@ -180,19 +190,18 @@ async function proveSanitized(name: 'asan' | 'tsan', { folder: mirror, tools, fi
   expectNone();
 
   const library = await runtimeLibrary(tools.cxx as string, sanitizer.library);
-  const { ASAN_OPTIONS = '' } = environment;
-  const inNode = {
-    ...environment,
-    LD_PRELOAD: library,
-    // Node leaves much for the end of the process to clear up.
-    ...(name === 'asan' ? { ASAN_OPTIONS: `${ASAN_OPTIONS}:detect_leaks=0` } : {}),
-  };
+  const others = Object.entries(sanitizer.insideNode).map(([options, more]) => [
+    options,
+    `${environment[options]}:${more}`,
+  ]);
+  const inNode = { ...environment, ...Object.fromEntries(others), LD_PRELOAD: library };
   const addon = JSON.stringify(file('seqgrad.node'));
   const without = await run(process.execPath, '-e', `require(${addon})`);
   if (without.code === 0) throw new ProofFailed('Expected an addon that needs the sanitizer but it loads without');
   if (!(await pass({ files: insideNode, cwd: mirror, environment: inNode })))
     throw new ProofFailed('tests have failed');
-  expectNone();
+  // A report of the addon names its code or its threads.
+  expectNone(name === 'tsan' ? 'seqgrad' : '');
 }
 
 const names: readonly VariantName[] = ['arm64', 'asan', 'tsan'];

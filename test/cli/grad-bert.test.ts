@@ -82,7 +82,7 @@ const refusals: readonly (readonly [title: string, fixture: Fixture, change: Cha
     'heads that do not divide the width',
     'masked',
     { config: { num_attention_heads: 3 } },
-    /`hiddenSize`.*`heads`, 3,.*20/,
+    /`hidden_size`.*`num_attention_heads`, 3,.*20/,
   ],
   [
     'a sequence beyond the positions',
