@@ -137,13 +137,13 @@ const ourThreads = (): string[] =>
 
 if (process.platform === 'linux') {
   withAddon('engines come and go without leaving threads behind', async (t, addon) => {
-    const heap = newHeap();
+    const heaps = [newHeap(), newHeap(), newHeap()];
     const program = checkedProgram(addon, [fill(0, 65536, 1), product(128)]);
     for (let round = 0; round < 100; round++) {
-      const engines = [1, 2, 3].map((threads) => new addon.Thread(threads));
-      const runs = engines.map((thread) => runAll(thread, program, heap));
+      const engines = heaps.map((heap, index) => ({ thread: new addon.Thread(index + 1), heap }));
+      const runs = engines.map(({ thread, heap }) => runAll(thread, program, heap));
       if (round % 2 === 0) await Promise.all(runs);
-      for (const thread of engines) thread.close();
+      for (const { thread } of engines) thread.close();
       await Promise.allSettled(runs);
     }
     t.true(ourThreads().length < 40, `${ourThreads()}`); // other tests have some at the same time
