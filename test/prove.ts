@@ -52,6 +52,13 @@ interface Sanitizer {
   readonly planted: { readonly calls: readonly AnyCall<number>[]; readonly missing: number; readonly seen: string };
 }
 
+/** Where the two accesses of a data race lie: the innermost frame of each that is not ThreadSanitizer's own. */
+function accessesOf(report: string): string[] {
+  const [accesses = ''] = report.split(/^ {2}(?:Location|Mutex|Thread) /m);
+  const stacks = accesses.split(/\n\n/).map((stack) => stack.split('\n').filter((line) => /^ +#\d/.test(line)));
+  return stacks.flatMap((frames) => frames.find((frame) => !frame.includes('libtsan')) ?? []);
+}
+
 const ELEMENTS = RESERVED_ELEMENTS + 3 * 16384;
 
 const sanitizers: Readonly<Record<'asan' | 'tsan', Sanitizer>> = {
@@ -85,8 +92,7 @@ const sanitizers: Readonly<Record<'asan' | 'tsan', Sanitizer>> = {
     // V8 and Node order what they do by means that they were not compiled to show: their races are none, and end no process.
     insideNode: {
       options: { TSAN_OPTIONS: 'exitcode=0' },
-      // One of the two accesses; what made the memory or the threads is said after them.
-      isOurs: (report) => report.split(/^ {2}(?:Location|Mutex|Thread) /m)[0]?.includes('seqgrad') === true,
+      isOurs: (report) => accessesOf(report).some((place) => place.includes('seqgrad.node')),
     },
     planted: {
       // One ticket reads what another one writes: a planner makes no such call.
