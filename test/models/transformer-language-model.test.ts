@@ -97,7 +97,7 @@ test('a folder that does not fit is refused by name', async (t) => {
   const file = join(path, 'config.json');
   const config = JSON.parse(await readFile(file, 'utf8'));
   for (const [change, message] of [
-    [{ num_heads: 3 }, /config\.json.*`heads`, 3,/],
+    [{ num_heads: 3 }, /config\.json.*`num_heads`, 3,/],
     [{ context: undefined }, /config\.json.*`context`.*none/],
     [{ vocab_size: 3 }, /vocab\.json.*3 tokens/],
     [{ num_layers: 2 }, /transformer\.encoder\.layer\.1\..*none/],
