@@ -146,7 +146,8 @@ for (const build of shared) {
   test.serial(`${build}: a barrier is where all lanes meet; one that never comes is missed`, async (t) => {
     const team = await Team.of(build, 3);
     let met = 0;
-    for (let times = 0; times < 100 && met === 0; times++) met = team.lane0.barrier(10);
+    // A busy machine may keep the three apart for long.
+    for (const end = performance.now() + 60_000; met === 0 && performance.now() < end; ) met = team.lane0.barrier(10);
     t.true(met > 0);
     team.lane0.setLanes(4);
     t.is(team.lane0.barrier(3), 0);
