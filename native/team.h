@@ -1,5 +1,5 @@
-// The one place where work is spread. Kernels cut it into tickets at places fixed by shape only, so results do not
-// depend on who works on which ticket.
+// The one place where work is spread. Kernels cut sums at places fixed by shape only, so results do not depend on how
+// many tickets there are, or on who works on which.
 #pragma once
 #include <atomic>
 #include <cstddef>

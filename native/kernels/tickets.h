@@ -1,5 +1,6 @@
-// How work is cut into tickets: by shape alone. A ticket takes a microsecond or several, some times what a fork costs
-// (which is why what makes less than two tickets is not forked), so that a few lanes share even small tensors evenly.
+// How work is cut into tickets: by shape, and where no sum is cut by the lanes too. A ticket takes a microsecond or
+// several, some times what a fork costs (which is why what makes less than two tickets is not forked), so that a few
+// lanes share even small tensors evenly.
 #pragma once
 #include "../simd/inline.h"
 #include "../simd/vectors.h"

@@ -91,6 +91,9 @@ const products: readonly Product[] = [
   ...transposes.map((transpose) => ({ batch: 3, M: 5, N: 19, K: 18, ...transpose })),
   ...transposes.map((transpose) => ({ batch: 4, M: 7, N: 33, K: 9, gap: 3, shareB: true, ...transpose })),
   ...transposes.map((transpose) => ({ M: 66, N: 135, K: 300, ...transpose })),
+  // More rows than are multiplied together, in one block of K and in several.
+  ...transposes.map((transpose) => ({ M: 1030, N: 70, K: 3, ...transpose })),
+  ...transposes.map((transpose) => ({ M: 515, N: 3, K: 600, ...transpose })),
   // Many blocks of a left factor that is packed: more than the workspace takes at a time.
   { M: 96, N: 3, K: 1281, transposeA: true },
   ...([

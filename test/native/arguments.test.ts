@@ -127,7 +127,7 @@ if (absence === undefined) {
     }
     addon.preferHugePages(new Uint8Array(memory.buffer, 1, 0));
     const message = 'Expected a Uint8Array for the heap';
-    t.throws(() => addon.preferHugePages(new Float32Array(1) as unknown as Uint8Array), {
+    t.throws(() => (addon.preferHugePages as Unchecked)(new Float32Array(1)), {
       instanceOf: TypeError,
       message,
     });
