@@ -1,5 +1,6 @@
 #include "engine-thread.h"
 
+#include <algorithm>
 #include <new>
 #include <system_error>
 
@@ -9,8 +10,11 @@
 namespace seqgrad {
 namespace {
 
-/// How long the thread looks out for the next program before it sleeps: the way of a result to JavaScript and back.
-constexpr std::chrono::microseconds PATIENCE{30};
+using Clock = std::chrono::steady_clock;
+
+/// How long the thread looks out for the next program before it sleeps: the way of a result to JavaScript and back, which
+/// is long where that thread's core has gone to sleep. Never longer than it has just worked.
+constexpr std::chrono::microseconds PATIENCE{300};
 
 }  // namespace
 
@@ -45,9 +49,9 @@ void EngineThread::stop() {
   thread_.join();
 }
 
-/// The next run; null when it is time to stop.
-Run* EngineThread::next() {
-  spin(PATIENCE, [&] {
+/// The next run, looked out for so long before the thread sleeps; null when it is time to stop.
+Run* EngineThread::next(std::chrono::microseconds patience) {
+  spin(patience, [&] {
     return submitted_.load(std::memory_order_acquire) != finished_.load(std::memory_order_relaxed) ||
            team_.isCancelled();
   });
@@ -61,10 +65,13 @@ Run* EngineThread::next() {
 
 void EngineThread::work() {
   nameThisThread("seqgrad engine");
-  while (Run* run = next()) {
+  std::chrono::microseconds patience{0};
+  while (Run* run = next(patience)) {
+    const Clock::time_point start = Clock::now();
     run->error = run->program->run(run->heap, run->heapElements, run->first, run->last, team_, run->milliseconds);
     finished_.fetch_add(1, std::memory_order_release);
     whenFinished_(context_);
+    patience = std::min(PATIENCE, std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - start));
   }
 }
 

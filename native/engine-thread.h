@@ -1,6 +1,7 @@
 // The thread that runs the programs of one engine, one after the other. Knows nothing of Node.
 #pragma once
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -47,7 +48,7 @@ class EngineThread {
   EngineThread(int threads, Finished finished, void* context)
       : team_(threads), whenFinished_(finished), context_(context) {}
   void work();
-  Run* next();
+  Run* next(std::chrono::microseconds patience);
 
   Team team_;
   const Finished whenFinished_;

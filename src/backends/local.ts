@@ -4,10 +4,16 @@ import type { Executor } from './executor.js';
 import type { Heap } from './heap.js';
 import { type Loader, Machine } from './machine.js';
 
+interface Pending {
+  readonly perform: () => unknown;
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
 class LocalChannel implements Channel {
   readonly #machine: Machine;
-  /** Settles with the last operation; never rejects. */
-  #last: Promise<unknown> = Promise.resolve();
+  #pending: Pending[] = [];
+  #isDraining = false;
   #closed: Error | undefined;
 
   constructor(machine: Machine) {
@@ -16,19 +22,27 @@ class LocalChannel implements Channel {
 
   send<O extends Operation>(operation: O, ...args: Parameters<Machine[O]>): Promise<Outcome<O>> {
     const perform = this.#machine[operation].bind(this.#machine) as (...args: unknown[]) => unknown;
-    const done = this.#last.then(() => this.#take(() => perform(...args)));
-    this.#last = done.catch(() => undefined);
-    return done as Promise<Outcome<O>>;
+    return new Promise((resolve, reject) => {
+      this.#pending.push({ perform: () => perform(...args), resolve: resolve as Pending['resolve'], reject });
+      if (this.#isDraining) return;
+      this.#isDraining = true;
+      queueMicrotask(() => this.#drain());
+    });
   }
 
-  async #take(perform: () => unknown): Promise<unknown> {
-    await yieldToEventLoop();
-    if (this.#closed !== undefined) throw this.#closed;
-    try {
-      return await perform();
-    } catch (error) {
-      throw this.#closed ?? error; // closing stops what runs
+  /** Performs what is pending, one after the other; those that make no promise in one go. */
+  async #drain(): Promise<void> {
+    for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
+      if (isTurnDue()) await giveTurn();
+      try {
+        if (this.#closed !== undefined) throw this.#closed;
+        const outcome = next.perform();
+        next.resolve(outcome instanceof Promise ? await outcome : outcome);
+      } catch (error) {
+        next.reject(this.#closed ?? (error as Error)); // closing stops what runs
+      }
     }
+    this.#isDraining = false;
   }
 
   close(error: Error): void {
@@ -42,8 +56,9 @@ class LocalChannel implements Channel {
 const TURN_MILLISECONDS = 5;
 let lastTurn = 0;
 
-async function yieldToEventLoop(): Promise<void> {
-  if (performance.now() - lastTurn < TURN_MILLISECONDS) return;
+const isTurnDue = (): boolean => performance.now() - lastTurn >= TURN_MILLISECONDS;
+
+async function giveTurn(): Promise<void> {
   await new Promise<void>((resolve) => {
     if (typeof setImmediate === 'function') setImmediate(resolve);
     else setTimeout(resolve, 0);

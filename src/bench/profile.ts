@@ -65,7 +65,7 @@ export async function profileStep({ cell, subject, expectations, seconds }: Prof
   const peak = await Peak.of(backend);
   const warm = performance.now() + WARM_UP_SECONDS * 1000;
   for (let step = 0; step < WARM_UP_STEPS && performance.now() < warm; step++) await trainer.fit(batches, { steps: 1 });
-  const { accumulate, update } = await trainer.programs(cell);
+  const program = await trainer.program(cell);
 
   const { inputs } = batchesOf(cell).next().value;
   const rows: InstructionTime[][] = [];
@@ -74,8 +74,7 @@ export async function profileStep({ cell, subject, expectations, seconds }: Prof
   do {
     for (const { milliseconds } of await trainer.fit(batches, { steps: WHOLE_STEPS }))
       stepMilliseconds.push(milliseconds);
-    const times = await model.engine.profile(accumulate, inputs);
-    rows.push([...times, ...(await model.engine.profile(update))]);
+    rows.push(await model.engine.profile(program, inputs));
     await peak.measure();
   } while (performance.now() < end);
   await peak.close();

@@ -33,7 +33,6 @@ const isProduct = ({ instruction }: AnyCall<unknown>): boolean => productFamilie
  * with: a product that gives the same numbers in fewer operations is not worth less; and more, where attention computes scores again.
  */
 export async function executedFlops({ trainer }: Training, cell: Cell): Promise<number> {
-  const { accumulate, update } = await trainer.programs(cell);
-  const products = [...accumulate.calls, ...update.calls].filter(isProduct);
+  const products = (await trainer.program(cell)).calls.filter(isProduct);
   return products.reduce((sum, call) => sum + flopsOf(call), 0);
 }

@@ -1,7 +1,7 @@
 /** A planned program: calls whose operands have places, ready to be linked to addresses. Immutable. */
 import { workspaceOf } from './cost.js';
 import { type AnyCall, encode } from './encode.js';
-import type { DataType, Variable } from './variable.js';
+import { aligned, type DataType, type Variable } from './variable.js';
 
 /** Where a tensor lives: in a variable, or in the transient arena that all programs of an engine share. */
 export type Place =
@@ -49,6 +49,25 @@ export class Program {
       })),
     );
   }
+}
+
+/** Two programs as one, which leaves what both leave. What the second takes over from the first is in variables. */
+export function inSequence(first: Program, second: Program): Program {
+  const start = aligned(first.transientElements);
+  const shift = (place: Place): Place => (place.variable === undefined ? { offset: start + place.offset } : place);
+  const shiftPorts = (ports: ReadonlyMap<string, Port>): [string, Port][] =>
+    [...ports].map(([name, port]) => [name, { ...port, place: shift(port.place) }]);
+  const shifted = second.calls.map((call) => ({
+    ...call,
+    operands: Object.fromEntries(Object.entries(call.operands).map(([name, place]) => [name, place && shift(place)])),
+  }));
+  return new Program(
+    [...first.calls, ...shifted],
+    new Map([...first.inputs, ...shiftPorts(second.inputs)]),
+    new Set([...first.unusedInputs, ...second.unusedInputs]),
+    new Map([...first.outputs, ...shiftPorts(second.outputs)]),
+    start + second.transientElements,
+  );
 }
 
 /** The heap element a place starts at. */

@@ -1,5 +1,4 @@
 /** What a training run takes of the heap, from its plan: known before the first step. */
-import type { Program } from '../program/program.js';
 import type { BatchShape } from './model.js';
 import type { Trainer } from './trainer.js';
 
@@ -23,7 +22,7 @@ export interface MemoryPlan {
  * @throws OutOfMemoryError if the heap cannot hold parameters, gradients and moments.
  */
 export async function planMemory(trainer: Trainer, shape: BatchShape): Promise<MemoryPlan> {
-  const { accumulate, update } = await trainer.programs(shape);
+  const program = await trainer.program(shape);
   const { engine, network } = trainer.model;
   const bytes = (elements: number): number => elements * engine.elementBytes;
   const [gradients, ...optimizer] = trainer.arenas;
@@ -33,9 +32,8 @@ export async function planMemory(trainer: Trainer, shape: BatchShape): Promise<M
   const optimizerBytes = sum(optimizer);
   const gradientBytes = bytes(gradients?.elements ?? 0);
   const state = sum(engine.arenas) - parameters - gradientBytes - optimizerBytes;
-  const most = (size: (program: Program) => number): number => bytes(Math.max(size(accumulate), size(update)));
-  const activations = most(({ transientElements }) => transientElements);
-  const packing = most(({ workspaceElements }) => workspaceElements);
+  const activations = bytes(program.transientElements);
+  const packing = bytes(program.workspaceElements);
   const peak = parameters + gradientBytes + optimizerBytes + state + activations + packing;
   return { parameters, gradients: gradientBytes, optimizer: optimizerBytes, state, activations, packing, peak };
 }

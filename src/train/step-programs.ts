@@ -12,7 +12,7 @@ import { squaredNorm } from '../ops/reduce.js';
 import type { SegmentTable } from '../optim/groups.js';
 import type { Optimizer } from '../optim/optimizer.js';
 import type { Dtype } from '../program/dtype.js';
-import type { Program } from '../program/program.js';
+import { inSequence, type Program } from '../program/program.js';
 import { Arena, type Variable } from '../program/variable.js';
 import { type BatchShape, type Model, shapeKey } from './model.js';
 import { ProgramCache } from './program-cache.js';
@@ -37,6 +37,8 @@ export class StepPrograms {
   readonly #table: SegmentTable;
   readonly #clipValue: number;
   readonly #cache: ProgramCache;
+  /** By the program of their micro-batch. */
+  readonly #last = new WeakMap<Program, Program>();
 
   constructor(model: Model, optimizer: Optimizer, table: SegmentTable, clipValue: number, dtype: Dtype) {
     const { arena } = model.network.parameters;
@@ -118,6 +120,16 @@ export class StepPrograms {
     return concat(kept, 0);
   }
 
+  /** `accumulate` for the last micro-batch of a step, and then `update`: one run, one way there and back. */
+  last(shape: BatchShape, turn: Turn, states: CarriedState): Program {
+    const accumulate = this.accumulate(shape, turn, states);
+    const known = this.#last.get(accumulate);
+    if (known !== undefined) return known;
+    const both = inSequence(accumulate, this.update(states));
+    this.#last.set(accumulate, both);
+    return both;
+  }
+
   /** The norm of all gradients, clipping, the optimizer's update, and the carried state, all if the norm is finite. */
   update({ current, next }: CarriedState): Program {
     return this.#cache.get(`update, ${current.name}`, (graph) => {
@@ -152,6 +164,7 @@ export class StepPrograms {
     const clip = clipByNorm(squaredNorm(gradients), maxNorm);
     if (this.#clipValue === Number.POSITIVE_INFINITY) return { gradients, clip };
     const limited = clipByValue(gradients, this.#clipValue);
+    graph.assign(this.gradients.whole, limited); // in place
     return { gradients: limited, clip: { ...clip, factor: clipByNorm(squaredNorm(limited), maxNorm).factor } };
   }
 }

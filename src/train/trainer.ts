@@ -1,5 +1,5 @@
 /**
- * Training: a step runs one accumulate program for each micro-batch (loss and gradients) and one update program (norm, clipping,
+ * Training: a step runs a program for each micro-batch (loss and gradients), the last with the update behind it (norm, clipping,
  * optimizer, carried state). The update happens only where the gradient norm is finite, so a step that went wrong changed nothing
  * and is replayed to say where.
  */
@@ -12,7 +12,7 @@ import type { Program } from '../program/program.js';
 import type { Arena } from '../program/variable.js';
 import { locateNonFinite, type NonFinite, NonFiniteError } from './locate.js';
 import type { BatchShape, Model } from './model.js';
-import { type CarriedState, StepPrograms } from './step-programs.js';
+import { type CarriedState, StepPrograms, type Turn } from './step-programs.js';
 import { type TrainerOptions, type TrainerSettings, trainerSettings } from './trainer-options.js';
 
 /** What one micro-batch brings. */
@@ -104,10 +104,9 @@ export class Trainer {
     return history;
   }
 
-  /** The programs of a step for batches of a shape, traced and planned but not run: what they will cost in memory and work. */
-  async programs(shape: BatchShape): Promise<{ readonly accumulate: Program; readonly update: Program }> {
-    const states = await this.#states(shape.batch);
-    return { accumulate: this.#programs.accumulate(shape, 'first', states), update: this.#programs.update(states) };
+  /** The program of a step of one batch of a shape, traced and planned but not run: what it will cost in memory and work. */
+  async program(shape: BatchShape): Promise<Program> {
+    return this.#programs.last(shape, 'first', await this.#states(shape.batch));
   }
 
   /** Time spent tracing and planning so far. */
@@ -146,12 +145,11 @@ export class Trainer {
       lossDenominator: Math.max(1, labels),
     };
     const work = this.model.engine.use(async (session) => {
-      const [, loss] = await Promise.all([
+      const [, { loss, norm, factor, finite }] = await Promise.all([
         this.model.writeScalars(session, scalars),
-        this.#accumulate(session, batches, states),
+        this.#run(session, batches, states),
       ]);
-      const { norm, factor, finite } = await session.run(this.#programs.update(states));
-      if (finite?.[0] === 1) return { loss, norm: norm?.[0] as number, factor: factor?.[0] as number };
+      if (finite === 1) return { loss, norm, factor };
       throw new NonFiniteError(step, await this.#locate(session, batches, states));
     });
     const result = await work.catch((error) => {
@@ -181,41 +179,45 @@ export class Trainer {
     return rate;
   }
 
-  /** The program of a micro-batch, which may run at once: what it reads besides its inputs is on its way. */
-  #prepare(
-    session: Session,
-    batch: Batch,
-    index: number,
-    { current, next }: CarriedState,
-  ): { readonly program: Program; readonly written: Promise<unknown> } {
-    const program = this.#programs.accumulate(batch, index === 0 ? 'first' : 'later', { current, next });
+  /** Writes what the program of a micro-batch reads besides its inputs. The program may run at once, behind it. */
+  #prepare(session: Session, batch: Batch, index: number, { current, next }: CarriedState): Promise<unknown> {
     const counter = (this.#step + 1) * this.#settings.microBatches + index;
-    const written = Promise.all([
+    return Promise.all([
       batch.first ? session.clear(index === 0 ? current : next) : undefined,
       this.model.writeRandom(session, this.#settings.seed, counter),
     ]);
-    return { program, written };
   }
 
-  /** Loss and gradients of all micro-batches. */
-  async #accumulate(session: Session, batches: readonly Batch[], states: CarriedState): Promise<number> {
-    let total = 0;
+  /** Takes a step: its loss, and what the update says of the gradients. */
+  async #run(session: Session, batches: readonly Batch[], states: CarriedState): Promise<StepResults> {
+    const results: Record<string, number> = {};
+    let loss = 0;
     for (const [index, batch] of batches.entries()) {
-      const { program, written } = this.#prepare(session, batch, index, states);
-      const [{ loss }] = await Promise.all([session.run(program, batch.inputs), written]);
-      total += loss?.[0] as number;
+      const kind = index === batches.length - 1 ? 'last' : 'accumulate';
+      const program = this.#programs[kind](batch, turnOf(index), states);
+      const [, outputs] = await Promise.all([
+        this.#prepare(session, batch, index, states),
+        session.run(program, batch.inputs),
+      ]);
+      for (const [name, values] of Object.entries(outputs)) results[name] = values[0] as number;
+      loss += results.loss as number;
     }
-    return total;
+    return { ...results, loss } as StepResults;
   }
 
   /** Runs the micro-batches again, one instruction at a time: the same numbers, as nothing has changed. */
   async #locate(session: Session, batches: readonly Batch[], states: CarriedState): Promise<NonFinite | undefined> {
     for (const [index, batch] of batches.entries()) {
-      const { program, written } = this.#prepare(session, batch, index, states);
-      await written;
+      await this.#prepare(session, batch, index, states);
+      const program = this.#programs.accumulate(batch, turnOf(index), states);
       const where = await locateNonFinite(session, program, batch.inputs);
       if (where !== undefined) return where;
     }
     return undefined;
   }
 }
+
+/** What the programs of a step hand out. */
+type StepResults = Readonly<Record<'loss' | 'norm' | 'factor' | 'finite', number>>;
+
+const turnOf = (index: number): Turn => (index === 0 ? 'first' : 'later');
