@@ -12,8 +12,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// How long the thread looks out for the next program before it sleeps: the way of a result to JavaScript and back, which
-/// is long where that thread's core has gone to sleep. Never longer than it has just worked.
+/// How long the thread looks out for the next program before it sleeps: the way of a result to JavaScript and back,
+/// which is long where that thread's core has gone to sleep. Never longer than it has just worked.
 constexpr std::chrono::microseconds PATIENCE{300};
 
 }  // namespace
