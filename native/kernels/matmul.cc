@@ -26,6 +26,8 @@ constexpr int64_t USED_AGAIN = 1 << 17;
 constexpr int64_t FOLLOWED_TILES = 2;
 /// Tiles of a left factor that are packed together.
 constexpr int64_t RUN_TILES = 16;
+/// Elements of a result of which little would be left in the core's caches when it is read.
+constexpr int64_t STREAMED_RESULT = 3 << 17;
 
 /// One tile of c.
 struct Tile {
@@ -39,6 +41,7 @@ struct Tile {
   bool adds;
   float* sums;  // c itself, or where they wait
   int64_t sumsRow;
+  bool streams;  // past the caches
 };
 
 /// Whether factors are words of two bfloat16 numbers, by what multiplies them: Pairs of the vector trait, or itself.
@@ -50,6 +53,7 @@ template <class S, class Factors, int rows, int vectors, class Left>
 void finishedTile(const Tile& tile, Left a) {
   typename S::Floats sum[rows][vectors];
   multiplyTile<Factors>(a, tile.panel, tile.panelRow, tile.K, sum, [&](int r) {
+    if (tile.streams) return;
     for (int v = 0; v < vectors; v++) fetch(tile.c + r * tile.cRow + v * S::lanes);
   });
   const auto finish = [&](auto at, const auto& column) {
@@ -68,7 +72,9 @@ void finishedTile(const Tile& tile, Left a) {
   for (int v = 0; v < vectors; v++) {
     const auto column = [&](int r) { return sum[r][v]; };
     const int64_t left = tile.columns - v * S::lanes;
-    if (left >= S::lanes) {
+    if (left >= S::lanes && tile.streams) {
+      finish(Streamed<S>{v * S::lanes}, column);
+    } else if (left >= S::lanes) {
       finish(Whole<S>{v * S::lanes}, column);
     } else {
       finish(Rest<S>{v * S::lanes, static_cast<int>(left)}, column);
@@ -137,7 +143,12 @@ struct Tiling {
   SEQGRAD_INLINE int size(int64_t tile) const { return static_cast<int>(start(tile + 1) - start(tile)); }
 };
 
-/// Packs the tiles first … end − 1 of a left factor as multiplyTile wants them, tile t to packed + start(t) · K.
+/// Some rows.
+struct RowRange {
+  int64_t start, rows;
+};
+
+/// Packs the tiles first … end − 1 of a left factor as multiplyTile wants them, one after the other.
 template <class S>
 void packTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, Tiling tiling, int64_t first, int64_t end,
                float* packed) {
@@ -148,7 +159,7 @@ void packTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, Tiling 
     for (int64_t tile = first; tile < end; tile++) {
       const int64_t row = tiling.start(tile);
       const int size = tiling.size(tile);
-      float* to = packed + row * K + begin * size;
+      float* to = packed + (row - tiling.start(first)) * K + begin * size;
       const float* from = a + row * aRow + begin * aColumn;
       for (int64_t k = begin; k < last; k++, from += aColumn, to += size) {
         if (aRow == 1 && size <= S::lanes) {
@@ -171,14 +182,20 @@ void packTilesInPairs(const float* a, int64_t aRow, int64_t aColumn, int64_t K, 
   packPairs<S, WIDTH>(a + start * aRow, aColumn, aRow, K, tiling.start(end) - start,
                       [&](int64_t word, const float* column) {
                         for (int64_t tile = first; tile < end; tile++) {
-                          const int64_t row = tiling.start(tile);
+                          const int64_t row = tiling.start(tile) - start;
                           const int size = tiling.size(tile);
                           float* to = packed + row * words + word * size;
                           for (int r = 0; r < size; r += S::lanes) {
-                            S::storeFirst(to + r, S::load(column + row - start + r), least(size - r, S::lanes));
+                            S::storeFirst(to + r, S::load(column + row + r), least(size - r, S::lanes));
                           }
                         }
                       });
+}
+
+/// Whether c is aligned as stores past the caches want it.
+template <class S, class Record>
+SEQGRAD_INLINE bool isAligned(const Record& r, const float* c) {
+  return reinterpret_cast<uintptr_t>(c) % (S::lanes * sizeof *c) == 0 && r.cRow % S::lanes == 0;
 }
 
 template <class S, class Factors, bool adds, class Record>
@@ -189,17 +206,18 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   const int64_t panels = pieces(N, WIDTH), tiles = pieces<int64_t>(M, S::tileRows);
   const Tiling tiling{M, tiles};
   // No sum depends on where the result is cut, so this may depend on the lanes.
-  const int64_t lanes = context.team.lanes(), fewest = pieces(M, MOST_ROWS);
-  const int64_t parts =
-      lanes == 1 ? fewest : std::clamp(pieces(TICKETS * lanes, panels), fewest, pieces(M, LEAST_ROWS));
+  const int64_t lanes = context.team.lanes(), fewest = pieces(M, MOST_ROWS), enough = pieces(TICKETS * lanes, panels);
+  const int64_t parts = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M, LEAST_ROWS));
+  const auto firstTile = [&](int64_t part) { return tiles * part / parts; };
   const auto depthOf = [](int64_t k) { return inPairs ? pieces<int64_t>(k, 2) : k; };
   const bool packsA = inPairs || r.aColumn != 1;
   // Packing a panel pays when enough tiles use it.
   const bool packsB = inPairs || r.bColumn != 1 || tiles > 2;
-  float* tilesPacked = context.workspace;  // [blocks of a span][tiles][k][rows]
+  const bool streams = !adds && K <= K_BLOCK && M * N > STREAMED_RESULT && !isFollowed(r) && isAligned<S>(r, c);
+  float* tilesPacked = context.workspace;  // [blocks of a span][tiles of some parts][k][rows]
 
-  // One part of the result by one panel, over K from begin to end.
-  const auto multiplyPanel = [&](int64_t part, int64_t panel, int64_t begin, int64_t end) {
+  // One part of the result by one panel, over K from begin to end. `its` are the rows that are packed.
+  const auto multiplyPanel = [&](int64_t part, int64_t panel, int64_t begin, int64_t end, RowRange its) {
     alignas(64) float packed[BLOCK_ELEMENTS];
     alignas(64) float waiting[FOLLOWED_TILES * S::tileRows * WIDTH];  // [rows][WIDTH]
     const int64_t column = panel * WIDTH;
@@ -224,14 +242,16 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
       tile.columns = least(N - column, WIDTH);
       tile.bias = bias == nullptr || at > 0 ? nullptr : bias + column;
       tile.adds = adds || at > 0;
+      tile.streams = streams;
       const bool follows = isFollowed(r) && at + k == K;
       tile.sumsRow = follows ? WIDTH : r.cRow;
-      const int64_t endOfTiles = tiles * (part + 1) / parts;
-      int64_t followed = tiles * part / parts;
+      const int64_t endOfTiles = firstTile(part + 1);
+      int64_t followed = firstTile(part);
       for (int64_t i = followed; i < endOfTiles; i++) {
         const int64_t row = tiling.start(i);
         float* place = c + row * r.cRow + column;
-        tile.a = packsA ? tilesPacked + (at - begin) * M + row * depthOf(k) : a + row * r.aRow + at;
+        tile.a =
+            packsA ? tilesPacked + (at - begin) * its.rows + (row - its.start) * depthOf(k) : a + row * r.aRow + at;
         tile.c = place;
         tile.sums = follows ? waiting + (row - tiling.start(followed)) * WIDTH : place;
         finishTile<S, Factors>(tile, tiling.size(i), packsA);
@@ -244,33 +264,41 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
       }
       at += K_BLOCK;
     } while (at < end);
+    if (streams) S::fence();
   };
 
-  const int64_t partRows = pieces(M, parts);
-  // The blocks of a span fit the workspace, K_BLOCK · (M + N + K_BLOCK), all rows of them.
-  const int64_t span = std::clamp(USED_AGAIN / (partRows * K_BLOCK), int64_t{1}, (M + N + K_BLOCK) / M) * K_BLOCK;
-  int64_t begin = 0;
-  do {
-    const int64_t end = least(begin + span, K);
-    if (packsA) {
-      const int64_t runs = pieces(tiles, RUN_TILES), blocks = pieces(end - begin, K_BLOCK);
-      share(context, Cut(blocks * runs, rowsOf(STREAMED, RUN_TILES * S::tileRows * K_BLOCK)),
-            [&](int64_t first, int64_t last) {
-              for (int64_t i = first; i < last; i++) {
-                const int64_t run = i % runs, at = begin + i / runs * K_BLOCK;
-                const auto pack = inPairs ? packTilesInPairs<S> : packTiles<S>;
-                pack(a + at * r.aColumn, r.aRow, r.aColumn, least(end - at, K_BLOCK), tiling, tiles * run / runs,
-                     tiles * (run + 1) / runs, tilesPacked + (at - begin) * M);
-              }
+  // Some parts at a time, enough for all lanes, over some blocks of K: what is packed of them stays in the cores'
+  // caches, and fits the workspace, K_BLOCK · (M + N + K_BLOCK).
+  const int64_t together = lanes == 1 ? 1 : least(enough, parts);
+  const int64_t blocksUsedAgain = USED_AGAIN / (pieces(M, parts) * K_BLOCK);
+  for (int64_t part = 0; part < parts; part += together) {
+    const int64_t count = least(together, parts - part), first = firstTile(part), last = firstTile(part + count);
+    const RowRange its{tiling.start(first), tiling.start(last) - tiling.start(first)};
+    const int64_t span = std::clamp(blocksUsedAgain, int64_t{1}, (M + N + K_BLOCK) / its.rows) * K_BLOCK;
+    int64_t begin = 0;
+    do {
+      const int64_t end = least(begin + span, K);
+      if (packsA) {
+        const int64_t runs = pieces(last - first, RUN_TILES), blocks = pieces(end - begin, K_BLOCK);
+        const auto firstOf = [&](int64_t run) { return first + (last - first) * run / runs; };
+        share(context, Cut(blocks * runs, rowsOf(STREAMED, RUN_TILES * S::tileRows * K_BLOCK)),
+              [&](int64_t i, int64_t stop) {
+                for (; i < stop; i++) {
+                  const int64_t from = firstOf(i % runs), at = begin + i / runs * K_BLOCK, k = least(end - at, K_BLOCK);
+                  const auto pack = inPairs ? packTilesInPairs<S> : packTiles<S>;
+                  pack(a + at * r.aColumn, r.aRow, r.aColumn, k, tiling, from, firstOf(i % runs + 1),
+                       tilesPacked + (at - begin) * its.rows + (tiling.start(from) - its.start) * depthOf(k));
+                }
+              });
+      }
+      // Part by part, so that its rows stay in the core's cache.
+      share(context, Cut(count * panels, rowsOf(LEAST_PRODUCT, its.rows / count * WIDTH * (end - begin))),
+            [&](int64_t i, int64_t stop) {
+              for (; i < stop; i++) multiplyPanel(part + i / panels, i % panels, begin, end, its);
             });
-    }
-    // Part by part, so that its rows stay in the core's cache.
-    share(context, Cut(parts * panels, rowsOf(LEAST_PRODUCT, partRows * WIDTH * (end - begin))),
-          [&](int64_t first, int64_t last) {
-            for (int64_t i = first; i < last; i++) multiplyPanel(i / panels, i % panels, begin, end);
-          });
-    begin += span;
-  } while (begin < K);
+      begin += span;
+    } while (begin < K);
+  }
 }
 
 template <class S, class Factors, bool adds, class Record>

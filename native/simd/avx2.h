@@ -47,6 +47,11 @@ struct Avx2 {
 
   static SEQGRAD_INLINE Floats load(const float* p) { return {_mm256_loadu_ps(p)}; }
   static SEQGRAD_INLINE void store(float* p, Floats x) { _mm256_storeu_ps(p, x.v); }
+  static SEQGRAD_INLINE void stream(float* p, Floats x) {
+    tellWrites(p, lanes);
+    _mm256_stream_ps(p, x.v);
+  }
+  static SEQGRAD_INLINE void fence() { _mm_sfence(); }
   static SEQGRAD_INLINE Floats loadFirst(const float* p, int n) {
     tellReads(p, n);
     return {_mm256_maskload_ps(p, first(n))};

@@ -49,6 +49,11 @@ struct Avx512 {
 
   static SEQGRAD_INLINE Floats load(const float* p) { return {_mm512_loadu_ps(p)}; }
   static SEQGRAD_INLINE void store(float* p, Floats x) { _mm512_storeu_ps(p, x.v); }
+  static SEQGRAD_INLINE void stream(float* p, Floats x) {
+    tellWrites(p, lanes);
+    _mm512_stream_ps(p, x.v);
+  }
+  static SEQGRAD_INLINE void fence() { _mm_sfence(); }
   static SEQGRAD_INLINE Floats loadFirst(const float* p, int n) {
     tellReads(p, n);
     return {_mm512_maskz_loadu_ps(first(n), p)};

@@ -49,6 +49,8 @@ struct Neon {
 
   static SEQGRAD_INLINE Floats load(const float* p) { return {vld1q_f32(p)}; }
   static SEQGRAD_INLINE void store(float* p, Floats x) { vst1q_f32(p, x.v); }
+  static SEQGRAD_INLINE void stream(float* p, Floats x) { store(p, x); }
+  static SEQGRAD_INLINE void fence() {}
   static SEQGRAD_INLINE Floats loadFirst(const float* p, int n) {
     switch (n) {
       case 0:

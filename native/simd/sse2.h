@@ -47,6 +47,11 @@ struct Sse2 {
 
   static SEQGRAD_INLINE Floats load(const float* p) { return {_mm_loadu_ps(p)}; }
   static SEQGRAD_INLINE void store(float* p, Floats x) { _mm_storeu_ps(p, x.v); }
+  static SEQGRAD_INLINE void stream(float* p, Floats x) {
+    tellWrites(p, lanes);
+    _mm_stream_ps(p, x.v);
+  }
+  static SEQGRAD_INLINE void fence() { _mm_sfence(); }
   static SEQGRAD_INLINE Floats loadFirst(const float* p, int n) {
     switch (n) {
       case 0:

@@ -16,6 +16,14 @@ struct Whole {
   SEQGRAD_INLINE void store(float* array, typename S::Floats x) const { S::store(array + index, x); }
 };
 
+/// A whole vector, aligned, that is not stored in caches: nobody will soon read it.
+template <class S>
+struct Streamed {
+  ptrdiff_t index;
+  SEQGRAD_INLINE typename S::Floats load(const float* array) const { return S::load(array + index); }
+  SEQGRAD_INLINE void store(float* array, typename S::Floats x) const { S::stream(array + index, x); }
+};
+
 template <class S>
 struct Rest {
   ptrdiff_t index;

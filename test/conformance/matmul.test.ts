@@ -221,7 +221,15 @@ const followed: readonly Case[] = [1, 2, 3].flatMap((activation) => [
   ),
 ]);
 
+/** Results that do not fit a core's caches, with rows that begin where vectors do, and others. */
+const large: readonly Case[] = [
+  { M: 600, N: 672, K: 3, transposeB: true },
+  { M: 604, N: 671, K: 3, transposeA: true },
+  { M: 600, N: 672, K: 5, bfloat16: 1 },
+].map((product) => caseOf('matmul', dimsOf(product), { absent: ['residual', 'preActivation'] }));
+
 conforms('matmul', [
+  ...large,
   ...cases('matmul'),
   ...products.map((product) => caseOf('matmul', dimsOf(product), { absent: ['bias', 'residual', 'preActivation'] })),
   caseOf('matmul', dimsOf({ M: 66, N: 135, K: 300 }), { absent: ['residual'] }),
