@@ -8,28 +8,23 @@ namespace seqgrad {
 
 constexpr int32_t IGNORED_LABEL = -100;
 
-/// The maximum of n elements; NaN if one of them is.
+/// The maximum of n elements, any but the NaN among them.
 template <class S>
 SEQGRAD_INLINE float maximum(const float* x, int64_t n) {
+  // Each comparison waits for the one before it.
+  constexpr int CHAINS = 4, STEP = CHAINS * S::lanes;
   const float lowest = -__builtin_inff();
-  auto most = S::broadcast(lowest);
-  forVectors<S>(0, n, [&](auto at) {
-    auto value = at.load(x);
-    if (at.count() < S::lanes) {
-      float padded[S::lanes];
-      for (float& lane : padded) lane = lowest;
-      at.index = 0;
-      at.store(padded, value);
-      value = S::load(padded);
-    }
-    most = S::select(S::isNan(most), most, S::maxOrSecond(most, value));
-  });
-  float lane[S::lanes], result = lowest;
-  S::store(lane, most);
-  for (const float value : lane) {
-    if (!(value <= result)) result = value;
-    if (result != result) break;
+  typename S::Floats most[CHAINS];
+  for (auto& chain : most) chain = S::broadcast(lowest);
+  int64_t i = 0;
+  for (; i + STEP <= n; i += STEP) {
+    for (int c = 0; c < CHAINS; c++) most[c] = S::maxOrSecond(S::load(x + i + c * S::lanes), most[c]);
   }
+  for (int c = 1; c < CHAINS; c++) most[0] = S::maxOrSecond(most[c], most[0]);
+  float lane[S::lanes], result = lowest;
+  S::store(lane, most[0]);
+  for (const float value : lane) result = value > result ? value : result;
+  for (; i < n; i++) result = x[i] > result ? x[i] : result;
   return result;
 }
 
@@ -52,7 +47,7 @@ SEQGRAD_INLINE float smoothed(const float* x, int64_t V, float m, float labelled
 /// One row: x [V] and, if wanted, dx [V], which may be the same memory. Returns its loss.
 template <class S>
 SEQGRAD_INLINE float crossEntropyRow(const float* x, float* dx, int32_t label, int64_t V, float w, float smoothing) {
-  // Subtracting the maximum changes nothing but keeps exp from overflowing.
+  // Subtracting the maximum changes nothing but keeps exp from overflowing. A NaN is met by the sum of what follows.
   const float m = maximum<S>(x, V);
   float labelled = x[label] - m;
   if (smoothing != 0.0f) labelled = smoothed<S>(x, V, m, labelled, smoothing);
