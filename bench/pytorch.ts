@@ -72,10 +72,13 @@ function runProcess<T>(command: string, args: readonly string[], environment: No
   });
 }
 
+/** What pytorch_step.py is asked. */
+export const stepArguments = (cell: Cell, threads: number, seconds: number): string[] =>
+  Object.entries({ ...cell, threads, seconds }).flatMap(([name, value]) => [`--${name}`, `${value}`]);
+
 function launch(cell: Cell, threads: number, { python, preload, seconds }: Flags): Promise<PytorchTimes | Failure> {
-  const args = Object.entries({ ...cell, threads, seconds }).flatMap(([name, value]) => [`--${name}`, `${value}`]);
   const count = `${threads}`;
-  return runProcess(python, [script, ...args], {
+  return runProcess(python, [script, ...stepArguments(cell, threads, seconds)], {
     OMP_NUM_THREADS: count,
     MKL_NUM_THREADS: count,
     OPENBLAS_NUM_THREADS: count,

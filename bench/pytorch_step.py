@@ -177,6 +177,7 @@ def main():
         parser.add_argument(f"--{name}", type=int, required=True)
     for name in ("heads", "feedForward"):
         parser.add_argument(f"--{name}", type=int)
+    parser.add_argument("--dtype", choices=["float32"])
     parser.add_argument("--seconds", type=float, default=2.0)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
