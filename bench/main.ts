@@ -1,5 +1,6 @@
 /** `npm run bench`: what only developers measure. Users, and developers too, have `seqgrad bench`. */
 import { Command } from 'commander';
+import { fail } from '../src/cli/command.js';
 import { defineDelay } from './delay.js';
 import { defineMicro } from './micro.js';
 import { definePadding } from './padding.js';
@@ -14,4 +15,4 @@ defineDelay(program);
 definePadding(program);
 defineSubnormals(program);
 defineThreads(program);
-await program.parseAsync();
+await program.parseAsync().catch(fail);

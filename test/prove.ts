@@ -6,7 +6,7 @@
  * - `asan`, `tsan`: the conformance suite through replay with sanitizers; then trainings, and the tests of the addon itself, inside
  *   Node with a sanitized addon. CONTRIBUTING.md says what each can see.
  *
- * Each begins with a planted fault that must be found.
+ * Those with sanitizers begin with planted faults that must be found.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';

@@ -51,7 +51,10 @@ export class Program {
   }
 }
 
-/** Two programs as one, which leaves what both leave. What the second takes over from the first is in variables. */
+/**
+ * Two programs as one, which leaves what both leave. What the second takes over from the first is in variables; their inputs and outputs
+ * have names of their own.
+ */
 export function inSequence(first: Program, second: Program): Program {
   const start = aligned(first.transientElements);
   const shift = (place: Place): Place => (place.variable === undefined ? { offset: start + place.offset } : place);
