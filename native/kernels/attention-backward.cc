@@ -24,6 +24,7 @@ struct BackwardMemory {
   float *keys, *values, *dk, *dv;  // [BLOCK][wide]
   float* p;                        // [BLOCK][BLOCK] scores, then what dropout leaves of the probabilities
   float* ds;                       // [BLOCK][BLOCK] dr, then ds
+  Upcoming upcoming;
 
   SEQGRAD_INLINE static int64_t elements(int64_t HS) {
     return BLOCK * (GROUP * (5 * padded(HS) + 3) + 4 * padded(HS) + 2 * BLOCK);
@@ -83,9 +84,9 @@ void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, con
 
 template <class S, bool hides, bool inspects = false>
 void pairGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning& its,
-                   const BackwardMemory& memory) {
-  multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.p);
-  multiplyPairs<S>(memory.values, pairs, head.HS, its.upstreamAcross, memory.ds);
+                   BackwardMemory& memory) {
+  multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.p, memory.upcoming);
+  multiplyPairs<S>(memory.values, pairs, head.HS, its.upstreamAcross, memory.ds, memory.upcoming);
   for (int64_t column = 0; column < wholeVectors<S>(pairs.queries); column += S::lanes) {
     scoreGradients<S, hides, inspects>(head, pairs, its, column, memory);
   }
@@ -93,7 +94,7 @@ void pairGradients(const Head<AttentionBackward>& head, const Pairs& pairs, cons
 
 /// The gradients of a block of queries' probabilities and scores, for whoever wants to see them.
 template <class S>
-void inspectBackward(const Head<AttentionBackward>& head, const Returning& its, const BackwardMemory& memory) {
+void inspectBackward(const Head<AttentionBackward>& head, const Returning& its, BackwardMemory& memory) {
   const AttentionBackward& r = head.r;
   const int64_t start = head.number * head.T * head.T;
   for (int64_t key = 0; key < head.T; key += BLOCK) {
@@ -157,7 +158,7 @@ void begin(const Head<AttentionBackward>& head, Returning& its, const BackwardMe
 /// queries.
 template <class S, bool forKeys, bool forQueries>
 void meet(const Head<AttentionBackward>& head, Returning& its, const Pairs& pairs, bool areFirst,
-          const BackwardMemory& memory) {
+          BackwardMemory& memory) {
   if (pairs.hides) {
     pairGradients<S, true>(head, pairs, its, memory);
   } else {
@@ -166,13 +167,13 @@ void meet(const Head<AttentionBackward>& head, Returning& its, const Pairs& pair
   const int64_t wide = wholeVectors<S>(head.HS), keys = pairs.keys, queries = pairs.queries;
   if constexpr (forKeys) {
     multiplyBlock<S>(BlockProduct{keys, wide, queries, its.upstream, wide, memory.dv, wide, !areFirst},
-                     rowsAt(memory.p, BLOCK));
+                     rowsAt(memory.p, BLOCK), memory.upcoming);
     multiplyBlock<S>(BlockProduct{keys, wide, queries, its.along, wide, memory.dk, wide, !areFirst},
-                     rowsAt(memory.ds, BLOCK));
+                     rowsAt(memory.ds, BLOCK), memory.upcoming);
   }
   if constexpr (forQueries) {
     multiplyBlock<S>(BlockProduct{queries, wide, keys, memory.keys, wide, its.dq, wide, its.hasMet},
-                     columnsAt(memory.ds, BLOCK));
+                     columnsAt(memory.ds, BLOCK), memory.upcoming);
     its.hasMet = true;
   }
 }
@@ -193,9 +194,49 @@ struct Run {
   int64_t first, end;
 };
 
-/// Some blocks of queries of a head meet those of some blocks of keys that they see.
+/// Some blocks of queries of a head, and the blocks of keys that they meet.
+struct Meeting {
+  Head<AttentionBackward> head;
+  Run queries, keys;
+  SEQGRAD_INLINE int64_t first() const { return queries.first * BLOCK; }
+  SEQGRAD_INLINE int64_t count() const { return least(head.T, queries.end * BLOCK) - first(); }
+};
+
+/// A block of keys will be met, and what comes back to it.
+template <bool forKeys>
+void comeKeys(const Head<AttentionBackward>& head, int64_t block, Upcoming& upcoming) {
+  const int64_t key = block * BLOCK, keys = least(head.T - key, BLOCK);
+  upcoming.readKeys(head, key);
+  if (!forKeys) return;
+  float* dk = head.r.dqkv + (head.k - head.r.qkv) + key * head.step;
+  upcoming.write(dk, head.step, keys, head.HS);
+  upcoming.write(dk + head.width, head.step, keys, head.HS);
+}
+
+/// What will be met after a block of keys, the last of which comes before block `end`.
+template <bool forKeys, bool forQueries>
+void comeAfter(const Meeting& meeting, int64_t block, int64_t end, const Meeting* next, Upcoming& upcoming) {
+  upcoming.clear();
+  if (block + 1 < end) return comeKeys<forKeys>(meeting.head, block + 1, upcoming);
+  if (forQueries) {
+    const Head<AttentionBackward>& head = meeting.head;
+    float* dq = head.r.dqkv + (head.q - head.r.qkv) + meeting.first() * head.step;
+    upcoming.write(dq, head.step, meeting.count(), head.HS);
+  }
+  if (next == nullptr) return;
+  const Head<AttentionBackward>& head = next->head;
+  const int64_t output = head.inOutput(next->first());
+  upcoming.read(head.q + next->first() * head.step, head.step, next->count(), head.HS);
+  upcoming.read(head.r.dy + output, head.width, next->count(), head.HS);
+  upcoming.read(head.r.y + output, head.width, next->count(), head.HS);
+  comeKeys<forKeys>(next->head, next->keys.first, upcoming);
+}
+
+/// Queries meet the keys that they see; `next` comes after it, or is null.
 template <class S, bool forKeys, bool forQueries>
-void attendBackward(const Head<AttentionBackward>& head, Run queries, Run keyBlocks, BackwardMemory& memory) {
+void attendBackward(const Meeting& meeting, const Meeting* next, BackwardMemory& memory) {
+  const Head<AttentionBackward>& head = meeting.head;
+  const Run queries = meeting.queries, keyBlocks = meeting.keys;
   const AttentionBackward& r = head.r;
   const int64_t HS = head.HS, step = head.step, first = queries.first * BLOCK, blocks = queries.end - queries.first;
   for (int64_t i = 0; i < blocks; i++) {
@@ -206,6 +247,7 @@ void attendBackward(const Head<AttentionBackward>& head, Run queries, Run keyBlo
   for (int64_t block = keyBlocks.first; block < end; block++) {
     const int64_t key = block * BLOCK, keys = head.keysFrom(key);
     if (keys == 0) continue;
+    comeAfter<forKeys, forQueries>(meeting, block, end, next, memory.upcoming);
     packKeys<S>(head, key, keys, head.k, memory.keys);
     packKeys<S>(head, key, keys, head.v, memory.values);
     float *dk = r.dqkv + (head.k - r.qkv) + key * step, *dv = dk + head.width;
@@ -260,18 +302,25 @@ void attentionBackward(const AttentionBackward& r, Context& context) {
       BackwardMemory memory(start, r.HS);
       const Run group = groupOf(item % groups);
       if (item / groups % 2 == 0) {
-        attendBackward<S, false, true>(head, group, {0, blocks}, memory);
+        attendBackward<S, false, true>({head, group, {0, blocks}}, nullptr, memory);
         return;
       }
       for (int64_t i = r.causal != 0 ? item % groups : 0; i < groups; i++) {
-        attendBackward<S, true, false>(head, groupOf(i), group, memory);
+        attendBackward<S, true, false>({head, groupOf(i), group}, nullptr, memory);
       }
     });
   } else {
     forItems(heads, 5 * T * T * r.HS, [&](int64_t item, float* start) {
-      const Head<AttentionBackward> head(r, item);
       BackwardMemory memory(start, r.HS);
-      for (int64_t i = 0; i < groups; i++) attendBackward<S, true, true>(head, groupOf(i), {0, blocks}, memory);
+      const auto meetingOf = [&](int64_t head, int64_t group) {
+        return Meeting{Head<AttentionBackward>(r, head), groupOf(group), {0, blocks}};
+      };
+      for (int64_t i = 0; i < groups; i++) {
+        const bool isLast = i + 1 == groups;
+        const int64_t head = isLast ? item + context.team.lanes() : item;  // most likely
+        const Meeting next = meetingOf(least(head, heads - 1), isLast ? 0 : i + 1);
+        attendBackward<S, true, true>(meetingOf(item, i), head < heads ? &next : nullptr, memory);
+      }
     });
   }
   if (r.mask == nullptr) return;

@@ -97,6 +97,51 @@ SEQGRAD_INLINE typename S::Floats whereSeen(const Head<Record>& head, int64_t qu
   return S::select(distance >= S::zero(), value, hidden);
 }
 
+/// Rows of tensors that will be met soon, fetched one by one while products are made of what is there: the rows of a
+/// head lie scattered, and a core waits for few of them at a time.
+class Upcoming {
+ public:
+  SEQGRAD_INLINE void clear() { first_ = end_ = 0; }
+  /// So many rows of `width` elements, `step` apart.
+  SEQGRAD_INLINE void read(const float* from, ptrdiff_t step, int64_t rows, int64_t width) {
+    add({from, step, rows, width, false});
+  }
+  SEQGRAD_INLINE void write(const float* to, ptrdiff_t step, int64_t rows, int64_t width) {
+    add({to, step, rows, width, true});
+  }
+  template <class Record>
+  void readKeys(const Head<Record>& head, int64_t key) {
+    const int64_t keys = least(head.T - key, BLOCK);
+    read(head.k + key * head.step, head.step, keys, head.HS);
+    read(head.v + key * head.step, head.step, keys, head.HS);
+  }
+  SEQGRAD_INLINE bool isEmpty() const { return first_ == end_; }
+  SEQGRAD_INLINE void fetchRow() {
+    if (isEmpty()) return;
+    Rows& its = rows_[first_];
+    for (int64_t i = 0; i < its.width; i += LINE) its.areWritten ? fetchToWrite(its.at + i) : fetch(its.at + i);
+    its.at += its.step;
+    if (--its.count == 0) first_++;
+  }
+
+ private:
+  struct Rows {
+    const float* at;
+    ptrdiff_t step;
+    int64_t count, width;
+    bool areWritten;
+  };
+  static constexpr int MOST = 8;
+  static constexpr int64_t LINE = 16;
+
+  SEQGRAD_INLINE void add(const Rows& rows) {
+    if (rows.count > 0 && end_ < MOST) rows_[end_++] = rows;
+  }
+
+  Rows rows_[MOST];
+  int first_ = 0, end_ = 0;
+};
+
 /// c [rows][columns] = Σ over K of a left factor and a panel [K][columns], both in the core's cache. Rows of c and of
 /// the panel have room for whole vectors.
 struct BlockProduct {
@@ -110,9 +155,10 @@ struct BlockProduct {
 };
 
 template <class S, int rows, int vectors, class Left>
-void blockTile(const BlockProduct& product, Left a, int64_t row, int64_t column) {
+void blockTile(const BlockProduct& product, Left a, int64_t row, int64_t column, Upcoming& upcoming) {
   typename S::Floats sum[rows][vectors];
-  multiplyTile<S>(a, product.panel + column, product.panelRow, product.K, sum, NothingAhead{});
+  multiplyTile<S>(a, product.panel + column, product.panelRow, product.K, sum,
+                  aheadIf(!upcoming.isEmpty(), [&](int) { upcoming.fetchRow(); }));
   const auto finish = [&](const auto& finished) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
@@ -134,7 +180,7 @@ void blockTile(const BlockProduct& product, Left a, int64_t row, int64_t column)
 
 /// `left(row)` gives the left factor from that row on.
 template <class S, class Left>
-void multiplyBlock(const BlockProduct& product, const Left& left) {
+void multiplyBlock(const BlockProduct& product, const Left& left, Upcoming& upcoming) {
   constexpr int64_t WIDTH = S::tileVectors * S::lanes;
   const int64_t tiles = pieces<int64_t>(product.rows, S::tileRows);
   for (int64_t column = 0; column < product.columns; column += WIDTH) {
@@ -143,7 +189,7 @@ void multiplyBlock(const BlockProduct& product, const Left& left) {
       const int64_t row = product.rows * tile / tiles, end = product.rows * (tile + 1) / tiles;
       withConstant<S::tileRows>(static_cast<int>(end - row), [&](auto rows) {
         withConstant<S::tileVectors>(static_cast<int>(pieces<int64_t>(columns, S::lanes)), [&](auto vectors) {
-          blockTile<S, rows.value, vectors.value>(product, left(row), row, column);
+          blockTile<S, rows.value, vectors.value>(product, left(row), row, column, upcoming);
         });
       });
     }
@@ -196,9 +242,10 @@ void unpack(const float* from, int64_t rows, int64_t HS, const float* factors, f
 
 /// pairs [keys][BLOCK] = k · scale·q, or v · dy: rows [keys][wide] by queries that were packed across.
 template <class S>
-SEQGRAD_INLINE void multiplyPairs(const float* rows, const Pairs& pairs, int64_t HS, const float* across, float* to) {
+SEQGRAD_INLINE void multiplyPairs(const float* rows, const Pairs& pairs, int64_t HS, const float* across, float* to,
+                                  Upcoming& upcoming) {
   multiplyBlock<S>(BlockProduct{pairs.keys, wholeVectors<S>(pairs.queries), HS, across, BLOCK, to, BLOCK},
-                   rowsAt(rows, wholeVectors<S>(HS)));
+                   rowsAt(rows, wholeVectors<S>(HS)), upcoming);
 }
 
 /// Calls `work(j, keep)` for a vector of queries and keys[begin … end), begin a multiple of 4: `keep` is what dropout

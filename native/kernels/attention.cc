@@ -23,6 +23,7 @@ struct ForwardMemory {
   Queries group[GROUP];
   float *keys, *values;  // [BLOCK][wide]
   float* pairs;          // [BLOCK][BLOCK] scores, then probabilities
+  Upcoming upcoming;
 
   SEQGRAD_INLINE static int64_t elements(int64_t HS) {
     return BLOCK * (GROUP * (2 * padded(HS) + 4) + 2 * padded(HS) + BLOCK);
@@ -101,8 +102,8 @@ void begin(const Head<Attention>& head, Queries& its, const ForwardMemory& memor
 }
 
 template <class S>
-void meet(const Head<Attention>& head, Queries& its, const Pairs& pairs, const ForwardMemory& memory) {
-  multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.pairs);
+void meet(const Head<Attention>& head, Queries& its, const Pairs& pairs, ForwardMemory& memory) {
+  multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.pairs, memory.upcoming);
   for (int64_t column = 0; column < wholeVectors<S>(pairs.queries); column += S::lanes) {
     if (pairs.hides) {
       exponentials<S, true>(head, pairs, its, column, memory.pairs + column);
@@ -113,7 +114,7 @@ void meet(const Head<Attention>& head, Queries& its, const Pairs& pairs, const F
   const int64_t wide = wholeVectors<S>(head.HS);
   BlockProduct weighted{pairs.queries, wide, pairs.keys, memory.values, wide, its.y, wide};
   if (its.hasMet) weighted.factors = its.factor;
-  multiplyBlock<S>(weighted, columnsAt(memory.pairs, BLOCK));
+  multiplyBlock<S>(weighted, columnsAt(memory.pairs, BLOCK), memory.upcoming);
   its.hasMet = true;
 }
 
@@ -138,13 +139,13 @@ void finish(const Head<Attention>& head, const Queries& its) {
 
 /// Scores and probabilities of a block of queries, computed once more for whoever wants to see them.
 template <class S>
-void inspect(const Head<Attention>& head, const Queries& its, const ForwardMemory& memory) {
+void inspect(const Head<Attention>& head, const Queries& its, ForwardMemory& memory) {
   const Attention& r = head.r;
   const int64_t start = head.number * head.T * head.T;
   for (int64_t key = 0; key < head.T; key += BLOCK) {
     const Pairs pairs(head, its.first, key, least(head.T - key, BLOCK));
     pack<S>(head.k + key * head.step, head.step, pairs.keys, head.HS, 1.0f, memory.keys);  // masked ones too
-    multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.pairs);
+    multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.pairs, memory.upcoming);
     if (r.scores != nullptr) {
       forPairs(pairs, memory.pairs, [&](int64_t t, int64_t j, float s) { r.scores[start + t * head.T + j] = s; });
     }
@@ -161,17 +162,39 @@ void inspect(const Head<Attention>& head, const Queries& its, const ForwardMemor
   }
 }
 
-/// Some blocks of queries of a head meet all keys that they see.
+/// Some blocks of queries of a head.
+struct Group {
+  Head<Attention> head;
+  int64_t firstBlock, blocks;
+  SEQGRAD_INLINE int64_t first() const { return firstBlock * BLOCK; }
+  SEQGRAD_INLINE int64_t queries() const { return least(head.T - first(), blocks * BLOCK); }
+};
+
+/// What will be met after the block of keys that begins there, `end` being where the last has begun.
+SEQGRAD_INLINE void comeAfter(const Group& group, int64_t key, int64_t end, const Group* next, Upcoming& upcoming) {
+  const Head<Attention>& head = group.head;
+  upcoming.clear();
+  if (key + BLOCK < end) return upcoming.readKeys(head, key + BLOCK);
+  upcoming.write(head.r.y + head.inOutput(group.first()), head.width, group.queries(), head.HS);
+  if (next == nullptr) return;
+  upcoming.read(next->head.q + next->first() * head.step, head.step, next->queries(), head.HS);
+  upcoming.readKeys(next->head, 0);
+}
+
+/// A group meets all keys that it sees; `next` comes after it, or is null.
 template <class S>
-void attend(const Head<Attention>& head, int64_t firstBlock, int64_t blocks, ForwardMemory& memory) {
+void attend(const Group& group, const Group* next, ForwardMemory& memory) {
+  const Head<Attention>& head = group.head;
+  const int64_t blocks = group.blocks;
   for (int64_t i = 0; i < blocks; i++) {
-    memory.group[i].first = (firstBlock + i) * BLOCK;
+    memory.group[i].first = group.first() + i * BLOCK;
     begin<S>(head, memory.group[i], memory);
   }
   const int64_t end = head.r.causal != 0 ? memory.group[blocks - 1].first + 1 : head.T;
   for (int64_t key = 0; key < end; key += BLOCK) {
     const int64_t keys = head.keysFrom(key);
     if (keys == 0) continue;
+    comeAfter(group, key, end, next, memory.upcoming);
     packKeys<S>(head, key, keys, head.k, memory.keys);
     packKeys<S>(head, key, keys, head.v, memory.values);
     for (int64_t i = 0; i < blocks; i++) {
@@ -193,9 +216,14 @@ void attention(const Attention& r, Context& context) {
   const int64_t size = least(GROUP, fair < 1 ? 1 : fair), groups = pieces(blocks, size);
   const int64_t grain = rowsOf(LEAST_PRODUCT, 2 * size * BLOCK * T * r.HS);
   shareWithMemory(context, heads * groups, grain, ForwardMemory::elements(r.HS), [&](int64_t item, float* start) {
-    const int64_t first = item % groups * size;
+    const auto groupOf = [&](int64_t it) {
+      const int64_t first = it % groups * size;
+      return Group{Head<Attention>(r, it / groups), first, least(blocks - first, size)};
+    };
     ForwardMemory memory(start, r.HS);
-    attend<S>(Head<Attention>(r, item / groups), first, least(blocks - first, size), memory);
+    const int64_t after = item + context.team.lanes(), last = heads * groups - 1;  // most likely this comes next
+    const Group next = groupOf(least(after, last));
+    attend<S>(groupOf(item), after > last ? nullptr : &next, memory);
   });
 }
 

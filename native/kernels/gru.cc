@@ -10,15 +10,16 @@ template <class S, int count, class Units>
 void gruForwardTile(const GruForward& r, const float* panel, int64_t t, const TileRows<count>& rows, Units at) {
   const int64_t B = r.B, H = r.H, before = stateBefore(r, t), after = stateAfter(r, t);
   typename S::Floats sum[count][3];
-  multiplyTile<S>(rowsAt(r.hidden + before * B * H, H, rows), panel, 3 * S::lanes, H, sum, [&](int row) {
+  const auto ahead = aheadIf(isFar(r), [&](int row) {
     const int64_t b = rows.b[row];
     for (int gate = 0; gate < 3; gate++) {
       fetch(r.xGates + ((t * B + b) * 3 + gate) * H + at.index);
-      fetch(r.gates + ((t * B + b) * 3 + gate) * H + at.index);
+      fetchToWrite(r.gates + ((t * B + b) * 3 + gate) * H + at.index);
     }
-    fetch(r.hidden + (after * B + b) * H + at.index);
-    fetch(r.recurrentN + (t * B + b) * H + at.index);
+    fetchToWrite(r.hidden + (after * B + b) * H + at.index);
+    fetchToWrite(r.recurrentN + (t * B + b) * H + at.index);
   });
+  multiplyTile<S>(rowsAt(r.hidden + before * B * H, H, rows), panel, 3 * S::lanes, H, sum, ahead);
   typename S::Floats bias[3];
   for (int gate = 0; gate < 3; gate++) bias[gate] = r.biasHh == nullptr ? S::zero() : at.load(r.biasHh + gate * H);
   // Two passes: the candidate has to wait for the reset gate.
@@ -99,22 +100,21 @@ void gruBackwardTile(const GruBackward& r, const float* panel, BackwardStep step
                      int64_t u) {
   const int64_t B = r.B, H = r.H;
   typename S::Floats recurrent[count][vectors];
-  recurrentTile<S>(r, step, r.dRecurrent, 3 * H, panel, rows, recurrent, [&](int row) {
-    if (step.isInitial) return;
+  const auto ahead = aheadIf(isFar(r) && !step.isInitial, [&](int row) {
     const int64_t b = rows.b[row], at = step.t * B + b;
     for (int v = 0; v < vectors; v++) {
       const int64_t unit = u + v * S::lanes;
       for (int gate = 0; gate < 3; gate++) {
         fetch(r.gates + (at * 3 + gate) * H + unit);
-        fetch(r.dGates + (at * 3 + gate) * H + unit);
-        fetch(r.dRecurrent + (at * 3 + gate) * H + unit);
+        fetchToWrite(r.dGates + (at * 3 + gate) * H + unit);
+        fetchToWrite(r.dRecurrent + (at * 3 + gate) * H + unit);
       }
       fetch(r.recurrentN + at * H + unit);
       fetch(r.hidden + (stateBefore(r, step.t) * B + b) * H + unit);
       if (r.dHidden != nullptr) fetch(r.dHidden + at * H + unit);
-      fetch(r.dH0 + b * H + unit);
     }
   });
+  recurrentTile<S>(r, step, r.dRecurrent, 3 * H, panel, rows, recurrent, ahead);
   for (int row = 0; row < count; row++) {
     const int64_t b = rows.b[row], at = step.t * B + b;
     const bool followed = hasFollower(r, step, b), live = isLive(r, step, b);

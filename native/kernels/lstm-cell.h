@@ -12,17 +12,17 @@ SEQGRAD_INLINE void lstmCells(const Record& r, int64_t W, const float* panel, in
                               Units at, const Out& out) {
   const int64_t B = r.B, H = r.H, before = stateBefore(r, t), after = stateAfter(r, t);
   typename S::Floats sum[count][4];
-  multiplyTile<S>(rowsAt(r.hidden + before * B * W, W, rows), panel, 4 * S::lanes, W, sum, [&](int row) {
+  const auto ahead = aheadIf(isFar(r), [&](int row) {
     const int64_t b = rows.b[row];
     for (int gate = 0; gate < 4; gate++) {
       fetch(r.xGates + ((t * B + b) * 4 + gate) * H + at.index);
-      fetch(r.gates + ((t * B + b) * 4 + gate) * H + at.index);
+      fetchToWrite(r.gates + ((t * B + b) * 4 + gate) * H + at.index);
     }
-    fetch(r.cell + (before * B + b) * H + at.index);
-    fetch(r.cell + (after * B + b) * H + at.index);
-    fetch(r.hidden + (after * B + b) * W + at.index);
-    fetch(r.tanhCell + (t * B + b) * H + at.index);
+    fetchToWrite(r.cell + (after * B + b) * H + at.index);
+    fetchToWrite(r.hidden + (after * B + b) * W + at.index);
+    fetchToWrite(r.tanhCell + (t * B + b) * H + at.index);
   });
+  multiplyTile<S>(rowsAt(r.hidden + before * B * W, W, rows), panel, 4 * S::lanes, W, sum, ahead);
   // Two passes: tanh(c) has to wait for the gates, and the processor does not look ahead far enough to fill the wait.
   typename S::Floats cNew[count];
   for (int row = 0; row < count; row++) {
@@ -101,11 +101,10 @@ SEQGRAD_INLINE void fetchLstmCell(const Record& r, int64_t t, int64_t b, int64_t
   const int64_t H = r.H, at = t * r.B + b;
   for (int gate = 0; gate < 4; gate++) {
     fetch(r.gates + (at * 4 + gate) * H + unit);
-    fetch(r.dGates + (at * 4 + gate) * H + unit);
+    fetchToWrite(r.dGates + (at * 4 + gate) * H + unit);
   }
   fetch(r.tanhCell + at * H + unit);
   fetch(r.cell + (stateBefore(r, t) * r.B + b) * H + unit);
-  fetch(r.dC0 + b * H + unit);
 }
 
 }  // namespace seqgrad

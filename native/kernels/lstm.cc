@@ -37,13 +37,13 @@ void lstmBackwardTile(const LstmBackward& r, const float* panel, BackwardStep st
                       int64_t u) {
   const int64_t B = r.B, H = r.H;
   typename S::Floats recurrent[count][vectors];
-  recurrentTile<S>(r, step, r.dGates, 4 * H, panel, rows, recurrent, [&](int row) {
-    if (step.isInitial) return;
+  const auto ahead = aheadIf(isFar(r) && !step.isInitial, [&](int row) {
     for (int v = 0; v < vectors; v++) {
       fetchLstmCell(r, step.t, rows.b[row], u + v * S::lanes);
       if (r.dHidden != nullptr) fetch(r.dHidden + (step.t * B + rows.b[row]) * H + u + v * S::lanes);
     }
   });
+  recurrentTile<S>(r, step, r.dGates, 4 * H, panel, rows, recurrent, ahead);
   for (int row = 0; row < count; row++) {
     const int64_t b = rows.b[row], at = step.t * B + b;
     const bool followed = hasFollower(r, step, b), live = isLive(r, step, b);

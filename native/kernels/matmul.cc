@@ -1,8 +1,8 @@
 // Matrix products of a batch. The result is cut into parts of rows and panels of columns. Whoever makes one packs the
 // block of the right factor that it needs, small enough for the core's own cache, and multiplies all tiles of the part
 // by it: a large right factor is read once for each part, and its packed form never leaves the core. A left factor
-// whose rows are not contiguous is packed into tiles beforehand. Of bfloat16 numbers both factors are packed, and a
-// panel or a tile has a row of words for every two k.
+// whose rows are not contiguous is packed into tiles beforehand, unless few panels read it. Of bfloat16 numbers both
+// factors are packed, and a panel or a tile has a row of words for every two k.
 #include <algorithm>
 #include <type_traits>
 
@@ -24,15 +24,21 @@ constexpr int64_t TICKETS = 4;
 constexpr int64_t USED_AGAIN = 1 << 17;
 /// Tiles whose sums wait in L1 for what follows them: so many that it gets going.
 constexpr int64_t FOLLOWED_TILES = 2;
+/// A left factor whose columns are contiguous is read where it lies for so few panels, if these columns are so short.
+constexpr int64_t FEW_PANELS = 4, SHORT_ROW = 256;
 /// Tiles of a left factor that are packed together.
 constexpr int64_t RUN_TILES = 16;
-/// Elements of a result of which little would be left in the core's caches when it is read.
-constexpr int64_t STREAMED_RESULT = 3 << 17;
+/// Elements of a result that is surely in the core's caches, and of one of which little would be left there when it is
+/// read.
+constexpr int64_t NEAR_RESULT = 1 << 16, STREAMED_RESULT = 3 << 17;
+
+/// How the rows of a tile's left factor lie.
+enum class Lie { along, across, packed };
 
 /// One tile of c.
 struct Tile {
   const float* a;
-  int64_t aRow;  // meaningless when packed
+  int64_t aStep;  // from row to row, or of rows that lie across, from one k to the next
   const float* panel;
   int64_t panelRow, K;  // rows of the panel
   const float* c;
@@ -42,6 +48,7 @@ struct Tile {
   float* sums;  // c itself, or where they wait
   int64_t sumsRow;
   bool streams;  // past the caches
+  bool fetches;  // c, which is not near
 };
 
 /// Whether factors are words of two bfloat16 numbers, by what multiplies them: Pairs of the vector trait, or itself.
@@ -52,10 +59,10 @@ constexpr bool arePairs = !std::is_same_v<S, Factors>;
 template <class S, class Factors, int rows, int vectors, class Left>
 void finishedTile(const Tile& tile, Left a) {
   typename S::Floats sum[rows][vectors];
-  multiplyTile<Factors>(a, tile.panel, tile.panelRow, tile.K, sum, [&](int r) {
-    if (tile.streams) return;
-    for (int v = 0; v < vectors; v++) fetch(tile.c + r * tile.cRow + v * S::lanes);
+  const auto ahead = aheadIf(tile.fetches, [&](int r) {
+    for (int v = 0; v < vectors; v++) fetchToWrite(tile.c + r * tile.cRow + v * S::lanes);
   });
+  multiplyTile<Factors>(a, tile.panel, tile.panelRow, tile.K, sum, ahead);
   const auto finish = [&](auto at, const auto& column) {
     const auto bias = tile.bias == nullptr ? S::zero() : at.load(tile.bias);
 #pragma GCC unroll 16
@@ -83,13 +90,15 @@ void finishedTile(const Tile& tile, Left a) {
 }
 
 template <class S, class Factors>
-void finishTile(const Tile& tile, int rows, bool packed) {
+void finishTile(const Tile& tile, int rows, Lie lie) {
   withConstant<S::tileRows>(rows, [&](auto R) {
     withConstant<S::tileVectors>(static_cast<int>(pieces<int64_t>(tile.columns, S::lanes)), [&](auto V) {
-      if (arePairs<S, Factors> || packed) {
-        finishedTile<S, Factors, R.value, V.value>(tile, Interleaved{tile.a});
-      } else if constexpr (!arePairs<S, Factors>) {
-        finishedTile<S, Factors, R.value, V.value>(tile, RowMajor{tile.a, tile.aRow});
+      if (arePairs<S, Factors> || lie == Lie::packed)
+        return finishedTile<S, Factors, R.value, V.value>(tile, Interleaved{tile.a});
+      if constexpr (!arePairs<S, Factors>) {
+        if (lie == Lie::across)
+          return finishedTile<S, Factors, R.value, V.value>(tile, ColumnMajor{tile.a, tile.aStep});
+        finishedTile<S, Factors, R.value, V.value>(tile, RowMajor{tile.a, tile.aStep});
       }
     });
   });
@@ -210,9 +219,10 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   const int64_t parts = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M, LEAST_ROWS));
   const auto firstTile = [&](int64_t part) { return tiles * part / parts; };
   const auto depthOf = [](int64_t k) { return inPairs ? pieces<int64_t>(k, 2) : k; };
-  const bool packsA = inPairs || r.aColumn != 1;
-  // Packing a panel pays when enough tiles use it.
-  const bool packsB = inPairs || r.bColumn != 1 || tiles > 2;
+  const bool readsAcross = r.aRow == 1 && r.aColumn <= SHORT_ROW && panels <= FEW_PANELS;
+  const Lie lie = inPairs ? Lie::packed : r.aColumn == 1 ? Lie::along : readsAcross ? Lie::across : Lie::packed;
+  // Packing a panel pays when enough tiles use it, and the rows of the factor are not as short as those of a panel.
+  const bool packsB = inPairs || r.bColumn != 1 || (tiles > 2 && r.bRow > WIDTH);
   const bool streams = !adds && K <= K_BLOCK && M * N > STREAMED_RESULT && !isFollowed(r) && isAligned<S>(r, c);
   float* tilesPacked = context.workspace;  // [blocks of a span][tiles of some parts][k][rows]
 
@@ -221,6 +231,7 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
     alignas(64) float packed[BLOCK_ELEMENTS];
     alignas(64) float waiting[FOLLOWED_TILES * S::tileRows * WIDTH];  // [rows][WIDTH]
     const int64_t column = panel * WIDTH;
+    const int width = inPairs ? WIDTH : pieces<int>(least(N - column, WIDTH), S::lanes) * S::lanes;
     const bool isPacked = packsB || column + WIDTH > N;
     int64_t at = begin;
     do {
@@ -231,18 +242,18 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
           for (int64_t j = 0; j < WIDTH; j += S::lanes) S::store(packed + word * WIDTH + j, S::load(row + j));
         });
       } else if (isPacked) {
-        packPanel<S>(source, r.bRow, r.bColumn, k, N - column, packed, WIDTH, WIDTH);
+        packPanel<S>(source, r.bRow, r.bColumn, k, N - column, packed, width, width);
       }
       Tile tile{};
-      tile.aRow = r.aRow;
       tile.panel = isPacked ? packed : source;
-      tile.panelRow = isPacked ? WIDTH : r.bRow;
+      tile.panelRow = isPacked ? width : r.bRow;
       tile.K = depthOf(k);
       tile.cRow = r.cRow;
       tile.columns = least(N - column, WIDTH);
       tile.bias = bias == nullptr || at > 0 ? nullptr : bias + column;
       tile.adds = adds || at > 0;
       tile.streams = streams;
+      tile.fetches = !streams && M * N > NEAR_RESULT;
       const bool follows = isFollowed(r) && at + k == K;
       tile.sumsRow = follows ? WIDTH : r.cRow;
       const int64_t endOfTiles = firstTile(part + 1);
@@ -250,11 +261,12 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
       for (int64_t i = followed; i < endOfTiles; i++) {
         const int64_t row = tiling.start(i);
         float* place = c + row * r.cRow + column;
-        tile.a =
-            packsA ? tilesPacked + (at - begin) * its.rows + (row - its.start) * depthOf(k) : a + row * r.aRow + at;
+        tile.a = lie == Lie::packed ? tilesPacked + (at - begin) * its.rows + (row - its.start) * depthOf(k)
+                                    : a + row * r.aRow + at * r.aColumn;
+        tile.aStep = lie == Lie::across ? r.aColumn : r.aRow;
         tile.c = place;
         tile.sums = follows ? waiting + (row - tiling.start(followed)) * WIDTH : place;
-        finishTile<S, Factors>(tile, tiling.size(i), packsA);
+        finishTile<S, Factors>(tile, tiling.size(i), lie);
         if constexpr (!adds) {
           if (!follows || (i + 1 < followed + FOLLOWED_TILES && i + 1 < endOfTiles)) continue;
           const int64_t first = tiling.start(followed);
@@ -278,7 +290,7 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
     int64_t begin = 0;
     do {
       const int64_t end = least(begin + span, K);
-      if (packsA) {
+      if (lie == Lie::packed) {
         const int64_t runs = pieces(last - first, RUN_TILES), blocks = pieces(end - begin, K_BLOCK);
         const auto firstOf = [&](int64_t run) { return first + (last - first) * run / runs; };
         share(context, Cut(blocks * runs, rowsOf(STREAMED, RUN_TILES * S::tileRows * K_BLOCK)),

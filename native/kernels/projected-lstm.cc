@@ -9,7 +9,7 @@ template <class S, int vectors, int count>
 void projectHidden(const float* unprojected, const float* panel, int64_t H, int64_t P, const TileRows<count>& rows,
                    int64_t p, float* hidden) {
   typename S::Floats h[count][vectors];
-  multiplyTile<S>(rowsAt(unprojected, H, rows), panel, vectors * S::lanes, H, h, [](int) {});
+  multiplyTile<S>(rowsAt(unprojected, H, rows), panel, vectors * S::lanes, H, h, NothingAhead{});
   for (int row = 0; row < count; row++) {
     forTileVectors<S, vectors>(P, p, [&](int v, auto at) { at.store(hidden + rows.b[row] * P, h[row][v]); });
   }
@@ -53,7 +53,7 @@ void projectedHiddenBackward(const ProjectedLstmBackward& r, const float* panel,
                              const TileRows<count>& rows, int64_t p) {
   const int64_t B = r.B, P = r.P;
   typename S::Floats recurrent[count][vectors];
-  recurrentTile<S>(r, step, r.dGates, 4 * static_cast<int64_t>(r.H), panel, rows, recurrent, [](int) {});
+  recurrentTile<S>(r, step, r.dGates, 4 * static_cast<int64_t>(r.H), panel, rows, recurrent, NothingAhead{});
   for (int row = 0; row < count; row++) {
     const int64_t b = rows.b[row], at = step.t * B + b;
     const bool followed = hasFollower(r, step, b), live = isLive(r, step, b);
@@ -76,9 +76,10 @@ void projectedCellsBackward(const ProjectedLstmBackward& r, const float* panel, 
                             int64_t u) {
   const int64_t B = r.B, P = r.P;
   typename S::Floats dm[count][vectors];
-  multiplyTile<S>(rowsAt(r.dHiddenTotal + t * B * P, P, rows), panel, vectors * S::lanes, P, dm, [&](int row) {
+  const auto ahead = aheadIf(isFar(r), [&](int row) {
     for (int v = 0; v < vectors; v++) fetchLstmCell(r, t, rows.b[row], u + v * S::lanes);
   });
+  multiplyTile<S>(rowsAt(r.dHiddenTotal + t * B * P, P, rows), panel, vectors * S::lanes, P, dm, ahead);
   for (int row = 0; row < count; row++) {
     forTileVectors<S, vectors>(r.H, u,
                                [&](int v, auto units) { lstmCellBackward<S>(r, t, rows.b[row], units, dm[row][v]); });

@@ -95,6 +95,13 @@ SEQGRAD_INLINE bool isCut(const Record& r, int64_t t, int64_t b) {
   return boundary < r.T && r.resets[boundary * r.B + b] != 0;
 }
 
+/// Whether a sequence is so large that what a step meets has to be fetched: little of it is in the core's caches.
+template <class Record>
+SEQGRAD_INLINE bool isFar(const Record& r) {
+  constexpr int64_t NEAR = 1 << 15;
+  return int64_t{r.T} * r.B * r.H > NEAR;
+}
+
 /// The rows of a tile from array [B, W], the left factor of its product.
 template <int count>
 SEQGRAD_INLINE Scattered<count> rowsAt(const float* array, int64_t W, const TileRows<count>& rows) {
@@ -271,10 +278,10 @@ SEQGRAD_INLINE bool isLive(const Record& r, BackwardStep step, int64_t b) {
 
 /// recurrent = Σ over j of gradients[j] · weight[j][column], `gradients` [T, B, J] being those of the step that
 /// followed: the sums of a tile. Zero where none followed, and for rows where that step took its state as zero.
-template <class S, int count, int vectors, class Record, class Ahead>
+template <class S, int count, int vectors, class Record, class Fetched>
 SEQGRAD_INLINE void recurrentTile(const Record& r, BackwardStep step, const float* gradients, int64_t J,
                                   const float* panel, const TileRows<count>& rows,
-                                  typename S::Floats (&sum)[count][vectors], const Ahead& ahead) {
+                                  typename S::Floats (&sum)[count][vectors], const Fetched& ahead) {
   const bool none = step.followed < 0;
   const float* from = none ? nullptr : gradients + step.followed * r.B * J;
   multiplyTile<S>(rowsAt(from, J, rows), panel, vectors * S::lanes, none ? 0 : J, sum, ahead);

@@ -10,12 +10,13 @@ template <class S, int vectors, int count>
 void rnnForwardTile(const RnnForward& r, const float* panel, int64_t t, const TileRows<count>& rows, int64_t u) {
   const int64_t B = r.B, H = r.H, before = stateBefore(r, t), after = stateAfter(r, t);
   typename S::Floats sum[count][vectors];
-  multiplyTile<S>(rowsAt(r.hidden + before * B * H, H, rows), panel, vectors * S::lanes, H, sum, [&](int row) {
+  const auto ahead = aheadIf(isFar(r), [&](int row) {
     for (int v = 0; v < vectors; v++) {
       fetch(r.xGates + (t * B + rows.b[row]) * H + u + v * S::lanes);
-      fetch(r.hidden + (after * B + rows.b[row]) * H + u + v * S::lanes);
+      fetchToWrite(r.hidden + (after * B + rows.b[row]) * H + u + v * S::lanes);
     }
   });
+  multiplyTile<S>(rowsAt(r.hidden + before * B * H, H, rows), panel, vectors * S::lanes, H, sum, ahead);
   for (int row = 0; row < count; row++) {
     const int64_t b = rows.b[row];
     const bool cut = isCut(r, t, b);
@@ -51,15 +52,15 @@ void rnnBackwardTile(const RnnBackward& r, const float* panel, BackwardStep step
   const int64_t B = r.B, H = r.H;
   const auto one = S::broadcast(1.0f);
   typename S::Floats recurrent[count][vectors];
-  recurrentTile<S>(r, step, r.dGates, H, panel, rows, recurrent, [&](int row) {
-    if (step.isInitial) return;
+  const auto ahead = aheadIf(isFar(r) && !step.isInitial, [&](int row) {
     const int64_t b = rows.b[row], at = step.t * B + b;
     for (int v = 0; v < vectors; v++) {
       fetch(r.hidden + (stateAfter(r, step.t) * B + b) * H + u + v * S::lanes);
       if (r.dHidden != nullptr) fetch(r.dHidden + at * H + u + v * S::lanes);
-      fetch(r.dGates + at * H + u + v * S::lanes);
+      fetchToWrite(r.dGates + at * H + u + v * S::lanes);
     }
   });
+  recurrentTile<S>(r, step, r.dGates, H, panel, rows, recurrent, ahead);
   for (int row = 0; row < count; row++) {
     const int64_t b = rows.b[row], at = step.t * B + b;
     const bool followed = hasFollower(r, step, b), live = isLive(r, step, b);

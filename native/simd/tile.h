@@ -49,26 +49,43 @@ SEQGRAD_INLINE float elementOf(ColumnMajor a, int r, int64_t k) {
   return a.columns[k * a.step + r];
 }
 
-/// Asks for the cache line at `p`, which will be read or written soon. Any address is allowed.
-SEQGRAD_INLINE void fetch(const float* p) { __builtin_prefetch(p); }
+/// Asks for the cache line at `p`, which will be read soon. Any address is allowed. GCC takes a function that does
+/// nothing but ask for one without effect and drops the calls of it; the empty statement is an effect.
+SEQGRAD_INLINE void fetch(const float* p) {
+  __builtin_prefetch(p);
+  __asm__ volatile("");
+}
+
+/// The same for what will be written: asked for as one's own, or the store would ask again.
+SEQGRAD_INLINE void fetchToWrite(const float* p) {
+  __builtin_prefetch(p, 1);
+  __asm__ volatile("");
+}
+
+/// What is fetched while a tile is multiplied: `row(r)` asks for what the result's row r will meet, if that is wanted.
+template <class Row>
+struct Ahead {
+  bool wanted;
+  Row row;
+};
+template <class Row>
+SEQGRAD_INLINE Ahead<Row> aheadIf(bool wanted, const Row& row) {
+  return {wanted, row};
+}
 
 /// For a product whose result is in the cache: there is nothing to fetch ahead.
 struct NothingAhead {
-  SEQGRAD_INLINE void operator()(int) const {}
+  static constexpr bool wanted = false;
+  SEQGRAD_INLINE void row(int) const {}
 };
-/// How often `ahead` is called.
-template <int rows, class Ahead>
-constexpr int callsAhead = rows;
-template <int rows>
-constexpr int callsAhead<rows, NothingAhead> = 1;
 
 /// sum[r][v] = Σ over k of a(r, k) · panel[k][v]
 ///
-/// Calls `ahead(r)` for every row, spread over the product, to fetch what its result will meet: all at once would leave
-/// no room for the panel's own loads.
-template <class S, int rows, int vectors, class Left, class Ahead>
+/// What is fetched ahead is asked for row by row, spread over the product: all at once would leave no room for the
+/// panel's own loads.
+template <class S, int rows, int vectors, class Left, class Fetched>
 SEQGRAD_INLINE void multiplyTile(Left a, const float* panel, ptrdiff_t panelRow, int64_t K,
-                                 typename S::Floats (&sum)[rows][vectors], const Ahead& ahead) {
+                                 typename S::Floats (&sum)[rows][vectors], const Fetched& ahead) {
   // A copy that is only indexed by constants, so that it stays in registers whatever the caller does with the sums.
   typename S::Floats c[rows][vectors];
 #pragma GCC unroll 16
@@ -77,10 +94,9 @@ SEQGRAD_INLINE void multiplyTile(Left a, const float* panel, ptrdiff_t panelRow,
     for (int v = 0; v < vectors; v++) c[r][v] = S::zero();
   }
   int64_t k = 0;
-  constexpr int parts = callsAhead<rows, Ahead>;
-  for (int part = 0; part < parts; part++) {
-    ahead(part);
-    const int64_t end = K * (part + 1) / parts;
+  for (int part = 0; part < (ahead.wanted ? rows : 1); part++) {
+    if (ahead.wanted) ahead.row(part);
+    const int64_t end = ahead.wanted ? K * (part + 1) / rows : K;
 #pragma GCC unroll 2
     for (; k < end; k++, panel += panelRow) {
       // The fewer of the two factors wait in registers, the others pass by one at a time.
