@@ -48,11 +48,20 @@ export interface Session {
   ): Promise<void>;
 }
 
+/** A port of a linked program. */
+interface LinkedPort extends Port {
+  readonly name: string;
+  readonly address: number;
+  readonly elements: number;
+}
+
 /** A program, linked to where the transient arena was. */
 interface Linked {
   readonly base: number;
   readonly end: number;
   readonly program: LoadedProgram;
+  readonly inputs: readonly LinkedPort[];
+  readonly outputs: readonly LinkedPort[];
 }
 
 export class Engine {
@@ -120,8 +129,9 @@ export class Engine {
   /** Runs a program once and says what each of its instructions cost. */
   profile(program: Program, inputs: Readonly<Record<string, Values>> = {}): Promise<InstructionTime[]> {
     return this.use(async () => {
-      const { linked, written } = await this.#begin(program, inputs);
-      const [milliseconds] = await Promise.all([linked.program.profile(), written]);
+      const linked = await this.#link(program);
+      const written = this.#writeInputs(program, linked, inputs);
+      const [milliseconds] = await Promise.all([linked.program.profile(), ...written]);
       return program.calls.map((call, index) => ({
         call,
         milliseconds: milliseconds[index] as number,
@@ -142,23 +152,24 @@ export class Engine {
 
   readonly #session: Session = {
     write: async (variable, values) => {
-      checkLength(values, variable.elements, `${variable}`);
-      await this.#executor.write(variable.address, variable.type, values);
+      if (values.length !== variable.elements) throw wrongLength(values, variable.elements, `${variable}`);
+      return this.#executor.write(variable.address, variable.type, values);
     },
     read: (variable) => this.#executor.read(variable.address, variable.type, variable.elements),
     clear: (arena) => this.#executor.clear(arena.base, arena.elements),
     run: async (program, inputs = {}) => {
-      const { linked, written } = await this.#begin(program, inputs);
+      const linked = await this.#link(program);
+      const written = this.#writeInputs(program, linked, inputs);
       const ran = linked.program.run();
-      const outputs = [...program.outputs].map(
-        async ([name, port]) => [name, await this.#readPort(port, linked.base)] as const,
-      );
-      const [results] = await Promise.all([Promise.all(outputs), ran, written]);
-      return Object.fromEntries(results);
+      const read = linked.outputs.map(({ address, type, elements }) => this.#executor.read(address, type, elements));
+      const settled = await Promise.all([...read, ran, ...written]);
+      const results: Record<string, Result> = {};
+      for (const [index, { name }] of linked.outputs.entries()) results[name] = settled[index] as Result;
+      return results;
     },
     trace: async (program, inputs, after) => {
-      const { linked, written } = await this.#begin(program, inputs);
-      await written;
+      const linked = await this.#link(program);
+      await Promise.all(this.#writeInputs(program, linked, inputs));
       const elementsOf = (place: Place, elements: number): Promise<Result> =>
         this.#executor.read(addressOf(place, linked.base), 'f32', elements);
       for (const [index, call] of program.calls.entries()) {
@@ -168,17 +179,13 @@ export class Engine {
     },
   };
 
-  /** Links a program and has its inputs copied in, which is done when `written` settles; operations may follow at once. */
-  async #begin(
-    program: Program,
-    inputs: Readonly<Record<string, Values>>,
-  ): Promise<{ readonly linked: Linked; readonly written: Promise<unknown> }> {
-    const given = givenInputs(program, inputs);
-    const linked = await this.#link(program);
-    const writes = given.map(([{ place, type }, values]) =>
-      this.#executor.write(addressOf(place, linked.base), type, values),
-    );
-    return { linked, written: Promise.all(writes) };
+  /**
+   * Has a program's inputs copied in, which is done when the promises settle; operations may follow at once.
+   * @throws TypeError for one that is missing, unknown or of the wrong size; nothing has been copied then.
+   */
+  #writeInputs(program: Program, { inputs }: Linked, given: Readonly<Record<string, Values>>): Promise<void>[] {
+    checkInputs(program, inputs, given);
+    return inputs.map(({ name, address, type }) => this.#executor.write(address, type, given[name] as Values));
   }
 
   /** Links a program to where the transient arena is now, unless that has been done. */
@@ -190,7 +197,13 @@ export class Engine {
     if (known !== undefined && known.base === base && known.end === end) return known;
     await this.#grow(end, `the activations (${transient * this.elementBytes} bytes)`);
     this.#transientElements = transient;
-    const linked = { base, end, program: await this.#executor.load(program.link(base), end) };
+    const linked = {
+      base,
+      end,
+      program: await this.#executor.load(program.link(base), end),
+      inputs: linkedPorts(program.inputs, base),
+      outputs: linkedPorts(program.outputs, base),
+    };
     this.#linked.set(program, linked);
     return linked;
   }
@@ -203,27 +216,31 @@ export class Engine {
       throw new OutOfMemoryError(`${cause.message}: no room for ${what}`, { cause });
     }
   }
-
-  #readPort({ place, shape, type }: Port, base: number): Promise<Result> {
-    return this.#executor.read(addressOf(place, base), type, sizeOf(shape));
-  }
 }
 
-function checkLength({ length }: Values, elements: number, what: string): void {
-  if (length !== elements) throw new TypeError(`Expected ${elements} values for ${what} but received ${length}`);
-}
+const linkedPorts = (ports: ReadonlyMap<string, Port>, base: number): LinkedPort[] =>
+  Array.from(ports, ([name, port]) => ({
+    ...port,
+    name,
+    address: addressOf(port.place, base),
+    elements: sizeOf(port.shape),
+  }));
 
-/** The values for each of a program's inputs. @throws TypeError for one that is missing, unknown or of the wrong size. */
-function givenInputs(program: Program, inputs: Readonly<Record<string, Values>>): (readonly [Port, Values])[] {
-  for (const name of Object.keys(inputs)) {
+const wrongLength = ({ length }: Values, elements: number, what: string): TypeError =>
+  new TypeError(`Expected ${elements} values for ${what} but received ${length}`);
+
+/** @throws TypeError for an input that is missing, unknown or of the wrong size. */
+function checkInputs(program: Program, ports: readonly LinkedPort[], given: Readonly<Record<string, Values>>): void {
+  for (const name of Object.keys(given)) {
     if (program.inputs.has(name) || program.unusedInputs.has(name)) continue;
     throw new TypeError(`Expected inputs ${[...program.inputs.keys()].join(', ')} but received \`${name}\``);
   }
-  return [...program.inputs].map(([name, port]) => {
-    const values = inputs[name];
-    const what = `input \`${name}\` [${port.shape.join(', ')}]`;
-    if (values === undefined) throw new TypeError(`Expected ${what} but received none`);
-    checkLength(values, sizeOf(port.shape), what);
-    return [port, values] as const;
-  });
+  for (const { name, shape, elements } of ports) {
+    const values = given[name];
+    if (values?.length === elements) continue;
+    const what = `input \`${name}\` [${shape.join(', ')}]`;
+    throw values === undefined
+      ? new TypeError(`Expected ${what} but received none`)
+      : wrongLength(values, elements, what);
+  }
 }

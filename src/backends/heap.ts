@@ -64,16 +64,28 @@ export function sharedMemory(): WebAssembly.Memory {
   }
 }
 
+interface MemoryViews extends HeapViews {
+  readonly bytes: Uint8Array;
+}
+
+const viewsOf = ({ buffer }: WebAssembly.Memory): MemoryViews => ({
+  bytes: new Uint8Array(buffer),
+  floats: new Float32Array(buffer),
+  ints: new Int32Array(buffer),
+});
+
+/** Nobody else makes its memory grow. */
 export class MemoryHeap extends Heap {
   readonly elementBytes = 4;
+  #views: MemoryViews;
 
   constructor(readonly memory = new WebAssembly.Memory({ initial: 1, maximum: MAX_PAGES })) {
     super();
+    this.#views = viewsOf(memory);
   }
 
-  views(): HeapViews {
-    const { buffer } = this.memory;
-    return { floats: new Float32Array(buffer), ints: new Int32Array(buffer) };
+  views(): MemoryViews {
+    return this.#views;
   }
 
   grow(elements: number): void {
@@ -89,6 +101,7 @@ export class MemoryHeap extends Heap {
         },
       );
     }
+    this.#views = viewsOf(this.memory);
   }
 }
 

@@ -5,7 +5,8 @@ import type { Heap } from './heap.js';
 import { type Loader, Machine } from './machine.js';
 
 interface Pending {
-  readonly perform: () => unknown;
+  readonly operation: Operation;
+  readonly args: readonly unknown[];
   resolve(value: unknown): void;
   reject(error: Error): void;
 }
@@ -21,28 +22,32 @@ class LocalChannel implements Channel {
   }
 
   send<O extends Operation>(operation: O, ...args: Parameters<Machine[O]>): Promise<Outcome<O>> {
-    const perform = this.#machine[operation].bind(this.#machine) as (...args: unknown[]) => unknown;
     return new Promise((resolve, reject) => {
-      this.#pending.push({ perform: () => perform(...args), resolve: resolve as Pending['resolve'], reject });
+      this.#pending.push({ operation, args, resolve: resolve as Pending['resolve'], reject });
       if (this.#isDraining) return;
       this.#isDraining = true;
-      queueMicrotask(() => this.#drain());
+      void this.#drain();
     });
   }
 
   /** Performs what is pending, one after the other; those that make no promise in one go. */
   async #drain(): Promise<void> {
+    await undefined; // what is sent together is performed together
     for (let next = this.#pending.shift(); next !== undefined; next = this.#pending.shift()) {
       if (isTurnDue()) await giveTurn();
       try {
         if (this.#closed !== undefined) throw this.#closed;
-        const outcome = next.perform();
+        const outcome = this.#perform(next);
         next.resolve(outcome instanceof Promise ? await outcome : outcome);
       } catch (error) {
         next.reject(this.#closed ?? (error as Error)); // closing stops what runs
       }
     }
     this.#isDraining = false;
+  }
+
+  #perform({ operation, args }: Pending): unknown {
+    return Reflect.apply(this.#machine[operation], this.#machine, args);
   }
 
   close(error: Error): void {

@@ -126,7 +126,7 @@ class NativeHeap extends MemoryHeap {
 
   override grow(elements: number): void {
     super.grow(elements);
-    this.#addon.preferHugePages(new Uint8Array(this.memory.buffer));
+    this.#addon.preferHugePages(this.views().bytes);
   }
 }
 
@@ -146,8 +146,7 @@ function loaderOver(
       return {
         recordCount: program.recordCount,
         run(first, last, milliseconds) {
-          const bytes = new Uint8Array(heap.memory.buffer);
-          return thread.run(program, bytes, dataElements, first, last, milliseconds ?? null);
+          return thread.run(program, heap.views().bytes, dataElements, first, last, milliseconds ?? null);
         },
       };
     },

@@ -69,7 +69,7 @@ export class WasmLoader implements Loader {
 
   /** Copies the words behind the data: another program's may be there. */
   #place(words: Int32Array): number {
-    new Int32Array(this.#heap.memory.buffer).set(words, this.#dataElements);
+    this.#heap.views().ints.set(words, this.#dataElements);
     return this.#dataElements * 4;
   }
 

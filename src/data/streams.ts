@@ -64,17 +64,18 @@ function windowAt(tokens: Int32Array, batch: number, { start, steps, had, docume
   const stream = streamLength(tokens, batch);
   const inputs = new Int32Array(steps * batch);
   const labels = new Int32Array(steps * batch);
-  const resets = new Int32Array(steps * batch);
+  const resets = documentEnd === undefined ? undefined : new Int32Array(steps * batch);
   for (let t = 0; t < steps; t++) {
     for (let b = 0; b < batch; b++) {
+      const index = t * batch + b;
       const position = b * stream + start + t;
-      inputs[t * batch + b] = tokens[position] as number;
-      labels[t * batch + b] = t < had ? IGNORED : (tokens[position + 1] as number);
-      resets[t * batch + b] = Number(position > 0 && tokens[position - 1] === documentEnd);
+      inputs[index] = tokens[position] as number;
+      labels[index] = t < had ? IGNORED : (tokens[position + 1] as number);
+      if (resets !== undefined) resets[index] = Number(position > 0 && tokens[position - 1] === documentEnd);
     }
   }
   const cut = { inputs, labels, labelCount: (steps - had) * batch, steps, first: start === 0 };
-  return documentEnd === undefined ? cut : { ...cut, resets };
+  return resets === undefined ? cut : { ...cut, resets };
 }
 
 /**

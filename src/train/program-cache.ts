@@ -28,8 +28,7 @@ export class ProgramCache {
     }
     this.#programs.delete(key);
     this.#programs.set(key, program);
-    const [oldest] = this.#programs.keys();
-    if (this.#programs.size > CAPACITY && oldest !== undefined) this.#programs.delete(oldest);
+    if (this.#programs.size > CAPACITY) this.#programs.delete(this.#programs.keys().next().value as string);
     return program;
   }
 }
