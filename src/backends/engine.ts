@@ -52,7 +52,6 @@ export interface Session {
 interface LinkedPort extends Port {
   readonly name: string;
   readonly address: number;
-  readonly elements: number;
 }
 
 /** A program, linked to where the transient arena was. */
@@ -129,8 +128,9 @@ export class Engine {
   /** Runs a program once and says what each of its instructions cost. */
   profile(program: Program, inputs: Readonly<Record<string, Values>> = {}): Promise<InstructionTime[]> {
     return this.use(async () => {
+      checkInputs(program, inputs);
       const linked = await this.#link(program);
-      const written = this.#writeInputs(program, linked, inputs);
+      const written = this.#writeInputs(linked, inputs);
       const [milliseconds] = await Promise.all([linked.program.profile(), ...written]);
       return program.calls.map((call, index) => ({
         call,
@@ -158,18 +158,20 @@ export class Engine {
     read: (variable) => this.#executor.read(variable.address, variable.type, variable.elements),
     clear: (arena) => this.#executor.clear(arena.base, arena.elements),
     run: async (program, inputs = {}) => {
+      checkInputs(program, inputs);
       const linked = await this.#link(program);
-      const written = this.#writeInputs(program, linked, inputs);
+      const written = this.#writeInputs(linked, inputs);
       const ran = linked.program.run();
-      const read = linked.outputs.map(({ address, type, elements }) => this.#executor.read(address, type, elements));
+      const read = linked.outputs.map(({ address, type, shape }) => this.#executor.read(address, type, sizeOf(shape)));
       const settled = await Promise.all([...read, ran, ...written]);
       const results: Record<string, Result> = {};
       for (const [index, { name }] of linked.outputs.entries()) results[name] = settled[index] as Result;
       return results;
     },
     trace: async (program, inputs, after) => {
+      checkInputs(program, inputs);
       const linked = await this.#link(program);
-      await Promise.all(this.#writeInputs(program, linked, inputs));
+      await Promise.all(this.#writeInputs(linked, inputs));
       const elementsOf = (place: Place, elements: number): Promise<Result> =>
         this.#executor.read(addressOf(place, linked.base), 'f32', elements);
       for (const [index, call] of program.calls.entries()) {
@@ -179,12 +181,8 @@ export class Engine {
     },
   };
 
-  /**
-   * Has a program's inputs copied in, which is done when the promises settle; operations may follow at once.
-   * @throws TypeError for one that is missing, unknown or of the wrong size; nothing has been copied then.
-   */
-  #writeInputs(program: Program, { inputs }: Linked, given: Readonly<Record<string, Values>>): Promise<void>[] {
-    checkInputs(program, inputs, given);
+  /** Has a program's inputs copied in, which is done when the promises settle; operations may follow at once. */
+  #writeInputs({ inputs }: Linked, given: Readonly<Record<string, Values>>): Promise<void>[] {
     return inputs.map(({ name, address, type }) => this.#executor.write(address, type, given[name] as Values));
   }
 
@@ -223,24 +221,23 @@ const linkedPorts = (ports: ReadonlyMap<string, Port>, base: number): LinkedPort
     ...port,
     name,
     address: addressOf(port.place, base),
-    elements: sizeOf(port.shape),
   }));
 
 const wrongLength = ({ length }: Values, elements: number, what: string): TypeError =>
   new TypeError(`Expected ${elements} values for ${what} but received ${length}`);
 
 /** @throws TypeError for an input that is missing, unknown or of the wrong size. */
-function checkInputs(program: Program, ports: readonly LinkedPort[], given: Readonly<Record<string, Values>>): void {
+function checkInputs(program: Program, given: Readonly<Record<string, Values>>): void {
   for (const name of Object.keys(given)) {
     if (program.inputs.has(name) || program.unusedInputs.has(name)) continue;
     throw new TypeError(`Expected inputs ${[...program.inputs.keys()].join(', ')} but received \`${name}\``);
   }
-  for (const { name, shape, elements } of ports) {
+  for (const [name, { shape }] of program.inputs) {
     const values = given[name];
-    if (values?.length === elements) continue;
+    if (values?.length === sizeOf(shape)) continue;
     const what = `input \`${name}\` [${shape.join(', ')}]`;
     throw values === undefined
       ? new TypeError(`Expected ${what} but received none`)
-      : wrongLength(values, elements, what);
+      : wrongLength(values, sizeOf(shape), what);
   }
 }

@@ -94,8 +94,15 @@ const products: readonly Product[] = [
   // More rows than are multiplied together, in one block of K and in several.
   ...transposes.map((transpose) => ({ M: 1030, N: 70, K: 3, ...transpose })),
   ...transposes.map((transpose) => ({ M: 515, N: 3, K: 600, ...transpose })),
-  // Many blocks of a left factor that is packed: more than the workspace takes at a time.
+  // Left factors that lie across: read there; packed because their rows are long, in more blocks than the workspace takes at a time;
+  // packed because many panels read them.
   { M: 96, N: 3, K: 1281, transposeA: true },
+  { M: 300, N: 3, K: 1281, transposeA: true },
+  { M: 13, N: 330, K: 300, transposeA: true },
+  // A right factor whose rows are as long as a panel's.
+  { M: 130, N: 64, K: 513 },
+  // A result that is fetched ahead, in several blocks of K.
+  { M: 300, N: 256, K: 513 },
   ...([
     { M: 1, N: 1, K: 1 },
     { M: 0, N: 5, K: 3 },

@@ -33,7 +33,7 @@ export interface Addon {
   readonly Thread: new (threads: number) => AddonThread;
 }
 
-const file = fileURLToPath(new URL('../../../build/Release/seqgrad.node', import.meta.url));
+export const file = fileURLToPath(new URL('../../../build/Release/seqgrad.node', import.meta.url));
 
 /** Why the addon is not there; undefined if it is. */
 export const absence: string | undefined = existsSync(file) ? undefined : 'the addon has not been built';

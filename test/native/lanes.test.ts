@@ -31,6 +31,7 @@ const sums: readonly Dims[] = [...boxes, { ...box, y1: 0 }, { ...box, y3: 0 }]; 
 const products = [
   product(61, 130, 300, 'N', 'N'),
   product(200, 96, 257, 'T', 'N'),
+  product(300, 96, 257, 'T', 'N'),
   product(130, 190, 64, 'N', 'T'),
   product(3, 700, 120, 'N', 'N'),
   product(61, 130, 301, 'N', 'T', 1),
