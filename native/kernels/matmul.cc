@@ -55,37 +55,52 @@ struct Tile {
 template <class S, class Factors>
 constexpr bool arePairs = !std::is_same_v<S, Factors>;
 
-/// sums = Σ, Σ + bias or c + Σ for `rows` rows and `tile.columns` columns, which touch `vectors` vectors.
-template <class S, class Factors, int rows, int vectors, class Left>
+/// sums = Σ, Σ + bias or c + Σ for `rows` rows and `tile.columns` columns, which touch `vectors` vectors. What a tile
+/// becomes is asked once, not for each of its rows: a short product feels it.
+template <class S, class Factors, int rows, int vectors, bool fetches, class Left>
 void finishedTile(const Tile& tile, Left a) {
-  typename S::Floats sum[rows][vectors];
-  const auto ahead = aheadIf(tile.fetches, [&](int r) {
-    for (int v = 0; v < vectors; v++) fetchToWrite(tile.c + r * tile.cRow + v * S::lanes);
-  });
-  multiplyTile<Factors>(a, tile.panel, tile.panelRow, tile.K, sum, ahead);
-  const auto finish = [&](auto at, const auto& column) {
-    const auto bias = tile.bias == nullptr ? S::zero() : at.load(tile.bias);
+  using Floats = typename S::Floats;
+  // Apart from the tile, which stores might change for all that is known.
+  const float* c = tile.c;
+  float* sums = tile.sums;
+  const int64_t cRow = tile.cRow, sumsRow = tile.sumsRow, columns = tile.columns;
+  Floats sum[rows][vectors];
+  if constexpr (fetches) {
+    const auto ahead = aheadIf(true, [&](int r) {
+      for (int v = 0; v < vectors; v++) fetchToWrite(c + r * cRow + v * S::lanes);
+    });
+    multiplyTile<Factors>(a, tile.panel, tile.panelRow, tile.K, sum, ahead);
+  } else {
+    multiplyTile<Factors>(a, tile.panel, tile.panelRow, tile.K, sum, NothingAhead{});
+  }
+  // `finished(at)` makes of a row and its sum at a cursor what is stored there. Only the last vector can be a rest.
+  const auto put = [&](auto whole, const auto& finished) {
+#pragma GCC unroll 8
+    for (int v = 0; v < vectors; v++) {
+      const ptrdiff_t index = v * S::lanes;
+      const int64_t left = columns - index;
+      const auto column = [&](auto at) {
+        const auto value = finished(at);
 #pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-      float* sums = tile.sums + r * tile.sumsRow;
-      if (tile.adds) {
-        at.store(sums, at.load(tile.c + r * tile.cRow) + column(r));
+        for (int r = 0; r < rows; r++) at.store(sums + r * sumsRow, value(r, sum[r][v]));
+      };
+      if (v + 1 < vectors || left >= S::lanes) {
+        column(decltype(whole){index});
       } else {
-        at.store(sums, tile.bias == nullptr ? column(r) : column(r) + bias);
+        column(Rest<S>{index, static_cast<int>(left)});
       }
     }
   };
-#pragma GCC unroll 8
-  for (int v = 0; v < vectors; v++) {
-    const auto column = [&](int r) { return sum[r][v]; };
-    const int64_t left = tile.columns - v * S::lanes;
-    if (left >= S::lanes && tile.streams) {
-      finish(Streamed<S>{v * S::lanes}, column);
-    } else if (left >= S::lanes) {
-      finish(Whole<S>{v * S::lanes}, column);
-    } else {
-      finish(Rest<S>{v * S::lanes, static_cast<int>(left)}, column);
-    }
+  const auto biased = [&](auto at) {
+    return [bias = at.load(tile.bias)](int, Floats x) { return x + bias; };
+  };
+  const auto plain = [](auto) { return [](int, Floats x) { return x; }; };
+  if (tile.adds) {
+    put(Whole<S>{}, [&](auto at) { return [&, at](int r, Floats x) { return at.load(c + r * cRow) + x; }; });
+  } else if (tile.streams) {
+    tile.bias == nullptr ? put(Streamed<S>{}, plain) : put(Streamed<S>{}, biased);
+  } else {
+    tile.bias == nullptr ? put(Whole<S>{}, plain) : put(Whole<S>{}, biased);
   }
 }
 
@@ -93,12 +108,16 @@ template <class S, class Factors>
 void finishTile(const Tile& tile, int rows, Lie lie) {
   withConstant<S::tileRows>(rows, [&](auto R) {
     withConstant<S::tileVectors>(static_cast<int>(pieces<int64_t>(tile.columns, S::lanes)), [&](auto V) {
-      if (arePairs<S, Factors> || lie == Lie::packed)
-        return finishedTile<S, Factors, R.value, V.value>(tile, Interleaved{tile.a});
+      const auto finish = [&](auto a) {
+        if constexpr (V.value == S::tileVectors) {
+          if (tile.fetches) return finishedTile<S, Factors, R.value, V.value, true>(tile, a);
+        }
+        finishedTile<S, Factors, R.value, V.value, false>(tile, a);
+      };
+      if (arePairs<S, Factors> || lie == Lie::packed) return finish(Interleaved{tile.a});
       if constexpr (!arePairs<S, Factors>) {
-        if (lie == Lie::across)
-          return finishedTile<S, Factors, R.value, V.value>(tile, ColumnMajor{tile.a, tile.aStep});
-        finishedTile<S, Factors, R.value, V.value>(tile, RowMajor{tile.a, tile.aStep});
+        if (lie == Lie::across) return finish(ColumnMajor{tile.a, tile.aStep});
+        finish(RowMajor{tile.a, tile.aStep});
       }
     });
   });
@@ -147,9 +166,10 @@ SEQGRAD_INLINE bool isFollowed(const MatmulAdd&) { return false; }
 
 /// The rows that each tile takes: nearly equal runs, so that no tile is left with a single row.
 struct Tiling {
-  int64_t rows, tiles;
-  SEQGRAD_INLINE int64_t start(int64_t tile) const { return rows * tile / tiles; }
-  SEQGRAD_INLINE int size(int64_t tile) const { return static_cast<int>(start(tile + 1) - start(tile)); }
+  int64_t tiles, least, longer;  // rows of the shorter tiles, which come after so many longer ones
+  SEQGRAD_INLINE Tiling(int64_t rows, int64_t most) : tiles(pieces(rows, most)), least(rows / tiles), longer(rows % tiles) {}
+  SEQGRAD_INLINE int64_t start(int64_t tile) const { return tile * least + seqgrad::least(tile, longer); }
+  SEQGRAD_INLINE int size(int64_t tile) const { return static_cast<int>(least + (tile < longer)); }
 };
 
 /// Some rows.
@@ -212,17 +232,17 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   constexpr bool inPairs = arePairs<S, Factors>;
   constexpr int64_t WIDTH = S::tileVectors * S::lanes, BLOCK_ELEMENTS = K_BLOCK * WIDTH / (inPairs ? 2 : 1);
   const int64_t M = r.M, N = r.N, K = r.K;
-  const int64_t panels = pieces(N, WIDTH), tiles = pieces<int64_t>(M, S::tileRows);
-  const Tiling tiling{M, tiles};
+  const int64_t panels = pieces(N, WIDTH);
+  const Tiling tiling(M, S::tileRows);
   // No sum depends on where the result is cut, so this may depend on the lanes.
   const int64_t lanes = context.team.lanes(), fewest = pieces(M, MOST_ROWS), enough = pieces(TICKETS * lanes, panels);
   const int64_t parts = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M, LEAST_ROWS));
-  const auto firstTile = [&](int64_t part) { return tiles * part / parts; };
+  const auto firstTile = [&](int64_t part) { return tiling.tiles * part / parts; };
   const auto depthOf = [](int64_t k) { return inPairs ? pieces<int64_t>(k, 2) : k; };
   const bool readsAcross = r.aRow == 1 && r.aColumn <= SHORT_ROW && panels <= FEW_PANELS;
   const Lie lie = inPairs ? Lie::packed : r.aColumn == 1 ? Lie::along : readsAcross ? Lie::across : Lie::packed;
   // Packing a panel pays when enough tiles use it, and the rows of the factor are not as short as those of a panel.
-  const bool packsB = inPairs || r.bColumn != 1 || (tiles > 2 && r.bRow > WIDTH);
+  const bool packsB = inPairs || r.bColumn != 1 || (tiling.tiles > 2 && r.bRow > WIDTH);
   const bool streams = !adds && K <= K_BLOCK && M * N > STREAMED_RESULT && !isFollowed(r) && isAligned<S>(r, c);
   float* tilesPacked = context.workspace;  // [blocks of a span][tiles of some parts][k][rows]
 

@@ -93,10 +93,12 @@ SEQGRAD_INLINE void multiplyTile(Left a, const float* panel, ptrdiff_t panelRow,
 #pragma GCC unroll 8
     for (int v = 0; v < vectors; v++) c[r][v] = S::zero();
   }
+  const int parts = ahead.wanted ? rows : 1;
+  const int64_t some = K / (2 * rows) * 2;  // even, as two are done at a time
   int64_t k = 0;
-  for (int part = 0; part < (ahead.wanted ? rows : 1); part++) {
+  for (int part = 0; part < parts; part++) {
     if (ahead.wanted) ahead.row(part);
-    const int64_t end = ahead.wanted ? K * (part + 1) / rows : K;
+    const int64_t end = part + 1 < parts ? k + some : K;
 #pragma GCC unroll 2
     for (; k < end; k++, panel += panelRow) {
       // The fewer of the two factors wait in registers, the others pass by one at a time.
