@@ -26,6 +26,11 @@ constexpr int64_t USED_AGAIN = 1 << 17;
 constexpr int64_t FOLLOWED_TILES = 2;
 /// A left factor whose columns are contiguous is read where it lies for so few panels, if these columns are so short.
 constexpr int64_t FEW_PANELS = 4, SHORT_ROW = 256;
+/// Elements of a packed panel that the first cache holds; of rows so near to each other that many tiles can read them
+/// where they lie; and of rows whose multiples share few sets of that cache.
+constexpr int64_t NEAR_PANEL = 1 << 13, NEAR_ROW = 256, COLLIDING_ROW = 1024;
+/// So few rows of a left factor that packing the right one for them costs more than reading it as it lies.
+constexpr int64_t FEW_ROWS = 128;
 /// Tiles of a left factor that are packed together.
 constexpr int64_t RUN_TILES = 16;
 /// Elements of a result that is surely in the core's caches, and of one of which little would be left there when it is
@@ -221,10 +226,22 @@ void packTilesInPairs(const float* a, int64_t aRow, int64_t aColumn, int64_t K, 
                       });
 }
 
-/// Whether c is aligned as stores past the caches want it.
-template <class S, class Record>
-SEQGRAD_INLINE bool isAligned(const Record& r, const float* c) {
-  return reinterpret_cast<uintptr_t>(c) % (S::lanes * sizeof *c) == 0 && r.cRow % S::lanes == 0;
+/// Whether every row starts at a whole vector.
+template <class S>
+SEQGRAD_INLINE bool isAligned(const float* rows, int64_t step) {
+  return reinterpret_cast<uintptr_t>(rows) % (S::lanes * sizeof *rows) == 0 && step % S::lanes == 0;
+}
+
+/// Whether panels of a right factor are packed for so many rows of the left one. They are read where they lie if its
+/// rows are as short as a panel's, or few rows read them, or many but the first cache would not hold a packed panel
+/// either; yet not if cache lines split its rows, or if these lie so that they share few sets of the first cache.
+template <class S>
+bool isWorthPacking(const float* b, int64_t bRow, int64_t K, int64_t rows) {
+  constexpr int64_t WIDTH = S::tileVectors * S::lanes;
+  if (bRow <= WIDTH || rows <= 2 * S::tileRows) return false;
+  if (!isAligned<S>(b, bRow)) return true;
+  if (rows <= FEW_ROWS) return bRow % COLLIDING_ROW == 0;
+  return bRow > NEAR_ROW || least(K, K_BLOCK) * WIDTH <= NEAR_PANEL;
 }
 
 template <class S, class Factors, bool adds, class Record>
@@ -241,9 +258,8 @@ void multiply(const Record& r, const float* a, const float* b, const float* bias
   const auto depthOf = [](int64_t k) { return inPairs ? pieces<int64_t>(k, 2) : k; };
   const bool readsAcross = r.aRow == 1 && r.aColumn <= SHORT_ROW && panels <= FEW_PANELS;
   const Lie lie = inPairs ? Lie::packed : r.aColumn == 1 ? Lie::along : readsAcross ? Lie::across : Lie::packed;
-  // Packing a panel pays when enough tiles use it, and the rows of the factor are not as short as those of a panel.
-  const bool packsB = inPairs || r.bColumn != 1 || (tiling.tiles > 2 && r.bRow > WIDTH);
-  const bool streams = !adds && K <= K_BLOCK && M * N > STREAMED_RESULT && !isFollowed(r) && isAligned<S>(r, c);
+  const bool packsB = inPairs || r.bColumn != 1 || isWorthPacking<S>(b, r.bRow, K, M);
+  const bool streams = !adds && K <= K_BLOCK && M * N > STREAMED_RESULT && !isFollowed(r) && isAligned<S>(c, r.cRow);
   float* tilesPacked = context.workspace;  // [blocks of a span][tiles of some parts][k][rows]
 
   // One part of the result by one panel, over K from begin to end. `its` are the rows that are packed.
