@@ -159,10 +159,13 @@ void blockTile(const BlockProduct& product, Left a, int64_t row, int64_t column,
   typename S::Floats sum[rows][vectors];
   multiplyTile<S>(a, product.panel + column, product.panelRow, product.K, sum,
                   aheadIf(!upcoming.isEmpty(), [&](int) { upcoming.fetchRow(); }));
+  // Apart from the product, which stores might change for all that is known.
+  float* first = product.c + row * product.cRow + column;
+  const int64_t cRow = product.cRow;
   const auto finish = [&](const auto& finished) {
 #pragma GCC unroll 16
     for (int r = 0; r < rows; r++) {
-      float* c = product.c + (row + r) * product.cRow + column;
+      float* c = first + r * cRow;
 #pragma GCC unroll 8
       for (int v = 0; v < vectors; v++) S::store(c + v * S::lanes, finished(c + v * S::lanes, sum[r][v], r));
     }
@@ -182,12 +185,12 @@ void blockTile(const BlockProduct& product, Left a, int64_t row, int64_t column,
 template <class S, class Left>
 void multiplyBlock(const BlockProduct& product, const Left& left, Upcoming& upcoming) {
   constexpr int64_t WIDTH = S::tileVectors * S::lanes;
-  const int64_t tiles = pieces<int64_t>(product.rows, S::tileRows);
+  const Tiling tiling(product.rows, S::tileRows);
   for (int64_t column = 0; column < product.columns; column += WIDTH) {
     const int64_t columns = least(product.columns - column, WIDTH);
-    for (int64_t tile = 0; tile < tiles; tile++) {
-      const int64_t row = product.rows * tile / tiles, end = product.rows * (tile + 1) / tiles;
-      withConstant<S::tileRows>(static_cast<int>(end - row), [&](auto rows) {
+    for (int64_t tile = 0; tile < tiling.tiles; tile++) {
+      const int64_t row = tiling.start(tile);
+      withConstant<S::tileRows>(tiling.size(tile), [&](auto rows) {
         withConstant<S::tileVectors>(static_cast<int>(pieces<int64_t>(columns, S::lanes)), [&](auto vectors) {
           blockTile<S, rows.value, vectors.value>(product, left(row), row, column, upcoming);
         });

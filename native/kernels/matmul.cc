@@ -4,6 +4,7 @@
 // whose rows are not contiguous is packed into tiles beforehand, unless few panels read it. Of bfloat16 numbers both
 // factors are packed, and a panel or a tile has a row of words for every two k.
 #include <algorithm>
+#include <cstring>
 #include <type_traits>
 
 #include "../simd/bfloat16.h"
@@ -169,41 +170,48 @@ SEQGRAD_INLINE bool isFollowed(const Matmul& r) {
 }
 SEQGRAD_INLINE bool isFollowed(const MatmulAdd&) { return false; }
 
-/// The rows that each tile takes: nearly equal runs, so that no tile is left with a single row.
-struct Tiling {
-  int64_t tiles, least, longer;  // rows of the shorter tiles, which come after so many longer ones
-  SEQGRAD_INLINE Tiling(int64_t rows, int64_t most) : tiles(pieces(rows, most)), least(rows / tiles), longer(rows % tiles) {}
-  SEQGRAD_INLINE int64_t start(int64_t tile) const { return tile * least + seqgrad::least(tile, longer); }
-  SEQGRAD_INLINE int size(int64_t tile) const { return static_cast<int>(least + (tile < longer)); }
-};
-
 /// Some rows.
 struct RowRange {
   int64_t start, rows;
 };
 
-/// Packs the tiles first … end − 1 of a left factor as multiplyTile wants them, one after the other.
-template <class S>
-void packTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, Tiling tiling, int64_t first, int64_t end,
-               float* packed) {
+/// Packs tiles of so many rows each as multiplyTile wants them, one after the other.
+template <int rows>
+void packEqualTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, int64_t tiles, float* packed) {
   // A few k of all tiles before the next few: where columns are contiguous, neighbouring tiles share cache lines.
-  constexpr int64_t FEW = 16;
+  constexpr int64_t FEW = 16, LINE = 16;
   for (int64_t begin = 0; begin < K; begin += FEW) {
-    const int64_t last = least(begin + FEW, K);
-    for (int64_t tile = first; tile < end; tile++) {
-      const int64_t row = tiling.start(tile);
-      const int size = tiling.size(tile);
-      float* to = packed + (row - tiling.start(first)) * K + begin * size;
-      const float* from = a + row * aRow + begin * aColumn;
-      for (int64_t k = begin; k < last; k++, from += aColumn, to += size) {
-        if (aRow == 1 && size <= S::lanes) {
-          fetch(from + FEW * aColumn);
-          S::storeFirst(to, S::loadFirst(from, size), size);
+    const int64_t end = least(begin + FEW, K);
+    if (aRow == 1) {
+      for (int64_t k = end; k < end + FEW; k++) {
+        for (int64_t row = 0; row < tiles * rows; row += LINE) fetch(a + k * aColumn + row);
+      }
+    }
+    for (int64_t tile = 0; tile < tiles; tile++) {
+      const float* from = a + tile * rows * aRow + begin * aColumn;
+      float* to = packed + (tile * K + begin) * rows;
+      for (int64_t k = begin; k < end; k++, from += aColumn, to += rows) {
+        if (aRow == 1) {
+          std::memcpy(to, from, rows * sizeof *to);
         } else {
-          for (int r = 0; r < size; r++) to[r] = from[r * aRow];
+          for (int r = 0; r < rows; r++) to[r] = from[r * aRow];
         }
       }
     }
+  }
+}
+
+/// Packs the tiles first … end − 1 of a left factor.
+template <class S>
+void packTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, Tiling tiling, int64_t first, int64_t end,
+               float* packed) {
+  const int64_t start = tiling.start(first);
+  while (first < end) {
+    const int64_t next = first < tiling.longer ? least(end, tiling.longer) : end, row = tiling.start(first);
+    withConstant<S::tileRows>(tiling.size(first), [&](auto rows) {
+      packEqualTiles<rows.value>(a + row * aRow, aRow, aColumn, K, next - first, packed + (row - start) * K);
+    });
+    first = next;
   }
 }
 

@@ -23,14 +23,15 @@ void copyOrZero(const float* from, float* to, int64_t n, Context& context) {
 template <class S>
 struct StepCut {
   Rows rows;
-  int64_t panels, tiles, unitParts, rowParts;
+  Tiling tiling;
+  int64_t panels, unitParts, rowParts;
   bool rowsFirst;
 
   /// At least one row. `leastPanels` is what a ticket takes at least, `weight` the elements of the recurrent weight.
   SEQGRAD_INLINE StepCut(Rows its, int64_t panelCount, int64_t leastPanels, int64_t weight)
       : rows(its),
+        tiling(its.count, S::recurrentRows),
         panels(panelCount),
-        tiles(pieces<int64_t>(its.count, S::recurrentRows)),
         rowsFirst(weight <= CACHED) {
     // Gate maths comes on top of the product, so half of what a product's ticket has is enough; a large step has more
     // tickets, so that no lane waits long for the last one.
@@ -38,11 +39,11 @@ struct StepCut {
     const int64_t worth = product / (LEAST_PRODUCT / 2), large = product / (8 * LEAST_PRODUCT);
     const int64_t most = worth < 1 ? 1 : large > FEW ? least(large, MANY) : least(worth, FEW);
     if (rowsFirst) {
-      rowParts = least(most, tiles);
+      rowParts = least(most, tiling.tiles);
       unitParts = least(most / rowParts, pieces(panels, leastPanels));
     } else {
       unitParts = least(most, pieces(panels, leastPanels));
-      rowParts = least(most / unitParts, tiles);
+      rowParts = least(most / unitParts, tiling.tiles);
     }
   }
 
@@ -52,13 +53,15 @@ struct StepCut {
     context.team.parallel(unitParts * rowParts, [&](int64_t ticket) {
       const int64_t unitPart = rowsFirst ? ticket % unitParts : ticket / rowParts;
       const int64_t rowPart = rowsFirst ? ticket / unitParts : ticket % rowParts;
+      const int64_t firstTile = tiling.tiles * rowPart / rowParts;
+      const int64_t endOfTiles = tiling.tiles * (rowPart + 1) / rowParts;
       // All rows before the next panel, which a core's first cache then keeps.
       const int64_t end = panels * (unitPart + 1) / unitParts;
       for (int64_t panel = panels * unitPart / unitParts; panel < end; panel++) {
-        for (int64_t tile = tiles * rowPart / rowParts; tile < tiles * (rowPart + 1) / rowParts; tile++) {
-          const int64_t first = rows.count * tile / tiles, next = rows.count * (tile + 1) / tiles;
-          withConstant<S::recurrentRows>(static_cast<int>(next - first),
-                                         [&](auto count) { work(panel, TileRows<count.value>(rows.rows + first)); });
+        for (int64_t tile = firstTile; tile < endOfTiles; tile++) {
+          const int32_t* first = rows.rows + tiling.start(tile);
+          withConstant<S::recurrentRows>(tiling.size(tile),
+                                         [&](auto count) { work(panel, TileRows<count.value>(first)); });
         }
       }
     });

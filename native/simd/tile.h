@@ -49,6 +49,15 @@ SEQGRAD_INLINE float elementOf(ColumnMajor a, int r, int64_t k) {
   return a.columns[k * a.step + r];
 }
 
+/// The rows that each tile takes: nearly equal runs, so that no tile is left with a single row.
+struct Tiling {
+  int64_t tiles, shorter, longer;  // rows of the shorter tiles, which come after so many longer ones
+  SEQGRAD_INLINE Tiling(int64_t rows, int64_t most)
+      : tiles(pieces(rows, most)), shorter(tiles == 0 ? 0 : rows / tiles), longer(rows - shorter * tiles) {}
+  SEQGRAD_INLINE int64_t start(int64_t tile) const { return tile * shorter + least(tile, longer); }
+  SEQGRAD_INLINE int size(int64_t tile) const { return static_cast<int>(shorter + (tile < longer)); }
+};
+
 /// Asks for the cache line at `p`, which will be read soon. Any address is allowed. GCC takes a function that does
 /// nothing but ask for one without effect and drops the calls of it; the empty statement is an effect.
 SEQGRAD_INLINE void fetch(const float* p) {
