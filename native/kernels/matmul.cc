@@ -32,14 +32,17 @@ constexpr int64_t FEW_PANELS = 4, SHORT_ROW = 256;
 constexpr int64_t NEAR_PANEL = 1 << 13, NEAR_ROW = 256, COLLIDING_ROW = 1024;
 /// So few rows of a left factor that packing the right one for them costs more than reading it as it lies.
 constexpr int64_t FEW_ROWS = 128;
+/// Parts that use the panels of a right factor which one of them has packed: less for them than to pack their own.
+constexpr int64_t MANY_PARTS = 3;
 /// Tiles of a left factor that are packed together.
 constexpr int64_t RUN_TILES = 16;
 /// Elements of a result that is surely in the core's caches, and of one of which little would be left there when it is
 /// read.
 constexpr int64_t NEAR_RESULT = 1 << 16, STREAMED_RESULT = 3 << 17;
 
-/// How the rows of a tile's left factor lie.
-enum class Lie { along, across, packed };
+/// How the rows of a tile's left factor lie: along or across, or copied so that they lie along one after the other, or
+/// packed for the tile.
+enum class Lie { along, across, copied, packed };
 
 /// One tile of c.
 struct Tile {
@@ -170,6 +173,14 @@ SEQGRAD_INLINE bool isFollowed(const Matmul& r) {
 }
 SEQGRAD_INLINE bool isFollowed(const MatmulAdd&) { return false; }
 
+/// Copies the rows of the tiles first … end − 1 of a left factor, K of each, one after the other.
+template <class S>
+void copyTiles(const float* a, int64_t aRow, int64_t, int64_t K, Tiling tiling, int64_t first, int64_t end, float* to) {
+  for (int64_t row = tiling.start(first); row < tiling.start(end); row++, to += K) {
+    forVectors<S>(0, K, [&](auto at) { at.store(to, at.load(a + row * aRow)); });
+  }
+}
+
 /// Some rows.
 struct RowRange {
   int64_t start, rows;
@@ -252,116 +263,184 @@ bool isWorthPacking(const float* b, int64_t bRow, int64_t K, int64_t rows) {
   return bRow > NEAR_ROW || least(K, K_BLOCK) * WIDTH <= NEAR_PANEL;
 }
 
+/// One product of a batch.
 template <class S, class Factors, bool adds, class Record>
-void multiply(const Record& r, const float* a, const float* b, const float* bias, float* c, Context& context) {
-  constexpr bool inPairs = arePairs<S, Factors>;
-  constexpr int64_t WIDTH = S::tileVectors * S::lanes, BLOCK_ELEMENTS = K_BLOCK * WIDTH / (inPairs ? 2 : 1);
-  const int64_t M = r.M, N = r.N, K = r.K;
-  const int64_t panels = pieces(N, WIDTH);
-  const Tiling tiling(M, S::tileRows);
-  // No sum depends on where the result is cut, so this may depend on the lanes.
-  const int64_t lanes = context.team.lanes(), fewest = pieces(M, MOST_ROWS), enough = pieces(TICKETS * lanes, panels);
-  const int64_t parts = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M, LEAST_ROWS));
-  const auto firstTile = [&](int64_t part) { return tiling.tiles * part / parts; };
-  const auto depthOf = [](int64_t k) { return inPairs ? pieces<int64_t>(k, 2) : k; };
-  const bool readsAcross = r.aRow == 1 && r.aColumn <= SHORT_ROW && panels <= FEW_PANELS;
-  const Lie lie = inPairs ? Lie::packed : r.aColumn == 1 ? Lie::along : readsAcross ? Lie::across : Lie::packed;
-  const bool packsB = inPairs || r.bColumn != 1 || isWorthPacking<S>(b, r.bRow, K, M);
-  const bool streams = !adds && K <= K_BLOCK && M * N > STREAMED_RESULT && !isFollowed(r) && isAligned<S>(c, r.cRow);
-  float* tilesPacked = context.workspace;  // [blocks of a span][tiles of some parts][k][rows]
+class Product {
+ public:
+  Product(const Record& r, const float* a, const float* b, const float* bias, float* c, Context& context)
+      : r_(r),
+        a_(a),
+        b_(b),
+        bias_(bias),
+        c_(c),
+        context_(context),
+        M_(r.M),
+        N_(r.N),
+        K_(r.K),
+        tiling_(M_, S::tileRows),
+        panels_(pieces(N_, WIDTH)) {
+    // No sum depends on where the result is cut, so this may depend on the lanes.
+    const int64_t lanes = context.team.lanes(), fewest = pieces(M_, MOST_ROWS), enough = pieces(TICKETS * lanes, panels_);
+    parts_ = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M_, LEAST_ROWS));
+    together_ = lanes == 1 ? 1 : least(enough, parts_);
+    lie_ = lieOf(r, panels_);
+    packs_ = IN_PAIRS || r.bColumn != 1 || isWorthPacking<S>(b, r.bRow, K_, M_);
+    keeps_ = packs_ && parts_ >= MANY_PARTS && together_ == 1;
+    streams_ = !adds && K_ <= K_BLOCK && M_ * N_ > STREAMED_RESULT && !isFollowed(r) && isAligned<S>(c, r.cRow);
+    fetches_ = !streams_ && M_ * N_ > NEAR_RESULT;
+  }
 
-  // One part of the result by one panel, over K from begin to end. `its` are the rows that are packed.
-  const auto multiplyPanel = [&](int64_t part, int64_t panel, int64_t begin, int64_t end, RowRange its) {
-    alignas(64) float packed[BLOCK_ELEMENTS];
+  void make() const {
+    if (keeps_) {
+      for (int64_t begin = 0; begin < K_; begin += K_BLOCK) {
+        for (int64_t part = 0; part < parts_; part++) makeParts(part, 1, begin, least(begin + K_BLOCK, K_));
+      }
+      return;
+    }
+    // Some parts at a time, enough for all lanes, over some blocks of K: what is packed of them stays in the cores'
+    // caches, and fits the workspace.
+    const int64_t blocksUsedAgain = USED_AGAIN / (pieces(M_, parts_) * K_BLOCK);
+    for (int64_t part = 0; part < parts_; part += together_) {
+      const int64_t count = least(together_, parts_ - part), fitting = (M_ + N_ + K_BLOCK) / rowsOf(part, count).rows;
+      const int64_t span = std::clamp(blocksUsedAgain, int64_t{1}, fitting) * K_BLOCK;
+      int64_t begin = 0;
+      do {
+        makeParts(part, count, begin, least(begin + span, K_));
+        begin += span;
+      } while (begin < K_);
+    }
+  }
+
+ private:
+  static constexpr bool IN_PAIRS = arePairs<S, Factors>;
+  static constexpr int64_t WIDTH = S::tileVectors * S::lanes, PANEL = K_BLOCK * WIDTH / (IN_PAIRS ? 2 : 1);
+
+  const Record& r_;
+  const float *a_, *b_, *bias_;
+  float* c_;
+  Context& context_;
+  int64_t M_, N_, K_;
+  Tiling tiling_;
+  int64_t panels_, parts_, together_;
+  Lie lie_;
+  bool packs_;  // panels of the right factor
+  bool keeps_;  // them, for all parts
+  bool streams_, fetches_;
+
+  // The workspace, K_BLOCK · (M + N + K_BLOCK): tiles [blocks of a span][tiles of some parts][k][rows], or kept panels
+  // [panels][K_BLOCK][WIDTH] behind those of one block.
+  float* packedTiles() const { return context_.workspace; }
+  float* keptPanel(int64_t panel) const { return context_.workspace + K_BLOCK * M_ + panel * PANEL; }
+
+  static Lie lieOf(const Record& r, int64_t panels) {
+    if (IN_PAIRS) return Lie::packed;
+    if (r.aColumn == 1) {
+      const bool collides = r.aRow % COLLIDING_ROW == 0 && r.M > FEW_ROWS && panels > FEW_PANELS;
+      return collides ? Lie::copied : Lie::along;
+    }
+    return r.aRow == 1 && r.aColumn <= SHORT_ROW && panels <= FEW_PANELS ? Lie::across : Lie::packed;
+  }
+  static int64_t depthOf(int64_t k) { return IN_PAIRS ? pieces<int64_t>(k, 2) : k; }
+
+  int64_t firstTile(int64_t part) const { return tiling_.tiles * part / parts_; }
+  RowRange rowsOf(int64_t part, int64_t count) const {
+    const int64_t start = tiling_.start(firstTile(part));
+    return {start, tiling_.start(firstTile(part + count)) - start};
+  }
+
+  /// Some parts of the result, over K from begin to end.
+  void makeParts(int64_t part, int64_t count, int64_t begin, int64_t end) const {
+    const RowRange its = rowsOf(part, count);
+    if (lie_ == Lie::packed || lie_ == Lie::copied) packRows(firstTile(part), firstTile(part + count), begin, end, its);
+    // Part by part, so that its rows stay in the core's cache.
+    share(context_, Cut(count * panels_, seqgrad::rowsOf(LEAST_PRODUCT, its.rows / count * WIDTH * (end - begin))),
+          [&](int64_t i, int64_t stop) {
+            for (; i < stop; i++) makePanel(part + i / panels_, i % panels_, begin, end, its);
+          });
+  }
+
+  /// Packs these tiles of the left factor, K from begin to end; `its` are their rows.
+  void packRows(int64_t first, int64_t last, int64_t begin, int64_t end, RowRange its) const {
+    const int64_t runs = pieces(last - first, RUN_TILES), blocks = pieces(end - begin, K_BLOCK);
+    const auto firstOf = [&](int64_t run) { return first + (last - first) * run / runs; };
+    const auto pack = IN_PAIRS ? packTilesInPairs<S> : lie_ == Lie::copied ? copyTiles<S> : packTiles<S>;
+    share(context_, Cut(blocks * runs, seqgrad::rowsOf(STREAMED, RUN_TILES * S::tileRows * K_BLOCK)),
+          [&](int64_t i, int64_t stop) {
+            for (; i < stop; i++) {
+              const int64_t from = firstOf(i % runs), at = begin + i / runs * K_BLOCK, k = least(end - at, K_BLOCK);
+              pack(a_ + at * r_.aColumn, r_.aRow, r_.aColumn, k, tiling_, from, firstOf(i % runs + 1),
+                   packedTiles() + (at - begin) * its.rows + (tiling_.start(from) - its.start) * depthOf(k));
+            }
+          });
+  }
+
+  /// One part by one panel, over K from begin to end. `its` are the rows that are packed.
+  void makePanel(int64_t part, int64_t panel, int64_t begin, int64_t end, RowRange its) const {
+    alignas(64) float own[PANEL];
     alignas(64) float waiting[FOLLOWED_TILES * S::tileRows * WIDTH];  // [rows][WIDTH]
     const int64_t column = panel * WIDTH;
-    const int width = inPairs ? WIDTH : pieces<int>(least(N - column, WIDTH), S::lanes) * S::lanes;
-    const bool isPacked = packsB || column + WIDTH > N;
+    const int width = IN_PAIRS ? WIDTH : pieces<int>(least(N_ - column, WIDTH), S::lanes) * S::lanes;
+    const bool isPacked = packs_ || column + WIDTH > N_;
+    float* packed = keeps_ ? keptPanel(panel) : own;
     int64_t at = begin;
     do {
       const int64_t k = least(end - at, K_BLOCK);
-      const float* source = b + at * r.bRow + column * r.bColumn;
-      if constexpr (inPairs) {
-        packPairs<S, WIDTH>(source, r.bRow, r.bColumn, k, N - column, [&](int64_t word, const float* row) {
-          for (int64_t j = 0; j < WIDTH; j += S::lanes) S::store(packed + word * WIDTH + j, S::load(row + j));
-        });
-      } else if (isPacked) {
-        packPanel<S>(source, r.bRow, r.bColumn, k, N - column, packed, width, width);
-      }
+      const float* source = b_ + at * r_.bRow + column * r_.bColumn;
+      if (isPacked && !(keeps_ && part > 0)) packColumns(source, k, N_ - column, packed, width);
       Tile tile{};
       tile.panel = isPacked ? packed : source;
-      tile.panelRow = isPacked ? width : r.bRow;
+      tile.panelRow = isPacked ? width : r_.bRow;
       tile.K = depthOf(k);
-      tile.cRow = r.cRow;
-      tile.columns = least(N - column, WIDTH);
-      tile.bias = bias == nullptr || at > 0 ? nullptr : bias + column;
+      tile.cRow = r_.cRow;
+      tile.columns = least(N_ - column, WIDTH);
+      tile.bias = bias_ == nullptr || at > 0 ? nullptr : bias_ + column;
       tile.adds = adds || at > 0;
-      tile.streams = streams;
-      tile.fetches = !streams && M * N > NEAR_RESULT;
-      const bool follows = isFollowed(r) && at + k == K;
-      tile.sumsRow = follows ? WIDTH : r.cRow;
+      tile.streams = streams_;
+      tile.fetches = fetches_;
+      const bool isPrepared = lie_ == Lie::packed || lie_ == Lie::copied;
+      tile.aStep = lie_ == Lie::across ? r_.aColumn : lie_ == Lie::copied ? k : r_.aRow;
+      const bool follows = isFollowed(r_) && at + k == K_;
+      tile.sumsRow = follows ? WIDTH : r_.cRow;
       const int64_t endOfTiles = firstTile(part + 1);
       int64_t followed = firstTile(part);
       for (int64_t i = followed; i < endOfTiles; i++) {
-        const int64_t row = tiling.start(i);
-        float* place = c + row * r.cRow + column;
-        tile.a = lie == Lie::packed ? tilesPacked + (at - begin) * its.rows + (row - its.start) * depthOf(k)
-                                    : a + row * r.aRow + at * r.aColumn;
-        tile.aStep = lie == Lie::across ? r.aColumn : r.aRow;
+        const int64_t row = tiling_.start(i);
+        float* place = c_ + row * r_.cRow + column;
+        tile.a = isPrepared ? packedTiles() + (at - begin) * its.rows + (row - its.start) * depthOf(k)
+                            : a_ + row * r_.aRow + at * r_.aColumn;
         tile.c = place;
-        tile.sums = follows ? waiting + (row - tiling.start(followed)) * WIDTH : place;
-        finishTile<S, Factors>(tile, tiling.size(i), lie);
+        tile.sums = follows ? waiting + (row - tiling_.start(followed)) * WIDTH : place;
+        finishTile<S, Factors>(tile, tiling_.size(i), lie_);
         if constexpr (!adds) {
           if (!follows || (i + 1 < followed + FOLLOWED_TILES && i + 1 < endOfTiles)) continue;
-          const int64_t first = tiling.start(followed);
-          follow<S>(r, waiting, WIDTH, c - r.c + first * r.cRow + column, tiling.start(i + 1) - first, tile.columns);
+          const int64_t first = tiling_.start(followed);
+          follow<S>(r_, waiting, WIDTH, c_ - r_.c + first * r_.cRow + column, tiling_.start(i + 1) - first,
+                    tile.columns);
           followed = i + 1;
         }
       }
       at += K_BLOCK;
     } while (at < end);
-    if (streams) S::fence();
-  };
-
-  // Some parts at a time, enough for all lanes, over some blocks of K: what is packed of them stays in the cores'
-  // caches, and fits the workspace, K_BLOCK · (M + N + K_BLOCK).
-  const int64_t together = lanes == 1 ? 1 : least(enough, parts);
-  const int64_t blocksUsedAgain = USED_AGAIN / (pieces(M, parts) * K_BLOCK);
-  for (int64_t part = 0; part < parts; part += together) {
-    const int64_t count = least(together, parts - part), first = firstTile(part), last = firstTile(part + count);
-    const RowRange its{tiling.start(first), tiling.start(last) - tiling.start(first)};
-    const int64_t span = std::clamp(blocksUsedAgain, int64_t{1}, (M + N + K_BLOCK) / its.rows) * K_BLOCK;
-    int64_t begin = 0;
-    do {
-      const int64_t end = least(begin + span, K);
-      if (lie == Lie::packed) {
-        const int64_t runs = pieces(last - first, RUN_TILES), blocks = pieces(end - begin, K_BLOCK);
-        const auto firstOf = [&](int64_t run) { return first + (last - first) * run / runs; };
-        share(context, Cut(blocks * runs, rowsOf(STREAMED, RUN_TILES * S::tileRows * K_BLOCK)),
-              [&](int64_t i, int64_t stop) {
-                for (; i < stop; i++) {
-                  const int64_t from = firstOf(i % runs), at = begin + i / runs * K_BLOCK, k = least(end - at, K_BLOCK);
-                  const auto pack = inPairs ? packTilesInPairs<S> : packTiles<S>;
-                  pack(a + at * r.aColumn, r.aRow, r.aColumn, k, tiling, from, firstOf(i % runs + 1),
-                       tilesPacked + (at - begin) * its.rows + (tiling.start(from) - its.start) * depthOf(k));
-                }
-              });
-      }
-      // Part by part, so that its rows stay in the core's cache.
-      share(context, Cut(count * panels, rowsOf(LEAST_PRODUCT, its.rows / count * WIDTH * (end - begin))),
-            [&](int64_t i, int64_t stop) {
-              for (; i < stop; i++) multiplyPanel(part + i / panels, i % panels, begin, end, its);
-            });
-      begin += span;
-    } while (begin < K);
+    if (streams_) S::fence();
   }
-}
+
+  void packColumns(const float* source, int64_t k, int64_t columns, float* packed, int width) const {
+    if constexpr (IN_PAIRS) {
+      packPairs<S, WIDTH>(source, r_.bRow, r_.bColumn, k, columns, [&](int64_t word, const float* row) {
+        for (int64_t j = 0; j < WIDTH; j += S::lanes) S::store(packed + word * WIDTH + j, S::load(row + j));
+      });
+    } else {
+      packPanel<S>(source, r_.bRow, r_.bColumn, k, columns, packed, width, width);
+    }
+  }
+};
 
 template <class S, class Factors, bool adds, class Record>
 void multiplyAll(const Record& r, const float* bias, Context& context) {
   if (r.M == 0 || r.N == 0) return;
   for (int64_t i = 0; i < r.batch; i++) {
-    multiply<S, Factors, adds>(r, r.a + i * r.aBatch, r.b + i * r.bBatch, bias, r.c + i * r.cBatch, context);
+    const auto* a = r.a + i * r.aBatch;
+    Product<S, Factors, adds, Record>(r, a, r.b + i * r.bBatch, bias, r.c + i * r.cBatch, context).make();
   }
 }
 
