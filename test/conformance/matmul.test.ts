@@ -101,8 +101,16 @@ const products: readonly Product[] = [
   { M: 13, N: 330, K: 300, transposeA: true },
   // A right factor whose rows are as long as a panel's.
   { M: 130, N: 64, K: 513 },
+  // A right factor that is read where it lies: by few rows; by many, its rows being near; not, as they share few sets of a cache.
+  { M: 66, N: 80, K: 258 },
+  { M: 140, N: 160, K: 257 },
+  { M: 19, N: 1024, K: 17 },
   // A result that is fetched ahead, in several blocks of K.
   { M: 260, N: 256, K: 258 },
+  // Panels that are packed for three parts: by one lane in several blocks of K, by several lanes.
+  { M: 1030, N: 40, K: 260, transposeB: true },
+  { M: 1030, N: 40, K: 260, transposeA: true, transposeB: true },
+  { M: 1030, N: 178, K: 15, transposeB: true },
   ...([
     { M: 1, N: 1, K: 1 },
     { M: 0, N: 5, K: 3 },
@@ -112,12 +120,13 @@ const products: readonly Product[] = [
   ] as const),
 ];
 
-/** Strides that are no transpose: a vector repeated as rows or as columns, and every second element. */
+/** Strides that are no transpose: a vector repeated as rows or as columns, every second element, and rows of a that share few sets of a cache. */
 const odd: readonly ReturnType<typeof dimsOf>[] = [
   { ...dimsOf({ M: 9, N: 17, K: 5 }), aRow: 0, aBatch: 0 },
   { ...dimsOf({ M: 9, N: 17, K: 5 }), bColumn: 0, bRow: 1 },
   { ...dimsOf({ M: 9, N: 35, K: 21 }), aColumn: 0, bRow: 0 },
   { ...dimsOf({ M: 9, N: 35, K: 21 }), aColumn: 2, aRow: 42, bColumn: 2, bRow: 70 },
+  { ...dimsOf({ M: 131, N: 330, K: 257 }), aRow: 1024, aBatch: 131 * 1024 },
 ];
 
 /** One value in a and in b that is not finite, in the last row and column: its row and column show it, no other element may. */
