@@ -100,9 +100,7 @@ void finishedTile(const Tile& tile, Left a) {
       }
     }
   };
-  const auto biased = [&](auto at) {
-    return [bias = at.load(tile.bias)](int, Floats x) { return x + bias; };
-  };
+  const auto biased = [&](auto at) { return [bias = at.load(tile.bias)](int, Floats x) { return x + bias; }; };
   const auto plain = [](auto) { return [](int, Floats x) { return x; }; };
   if (tile.adds) {
     put(Whole<S>{}, [&](auto at) { return [&, at](int r, Floats x) { return at.load(c + r * cRow) + x; }; });
@@ -280,7 +278,8 @@ class Product {
         tiling_(M_, S::tileRows),
         panels_(pieces(N_, WIDTH)) {
     // No sum depends on where the result is cut, so this may depend on the lanes.
-    const int64_t lanes = context.team.lanes(), fewest = pieces(M_, MOST_ROWS), enough = pieces(TICKETS * lanes, panels_);
+    const int64_t lanes = context.team.lanes(), fewest = pieces(M_, MOST_ROWS),
+                  enough = pieces(TICKETS * lanes, panels_);
     parts_ = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M_, LEAST_ROWS));
     together_ = lanes == 1 ? 1 : least(enough, parts_);
     lie_ = lieOf(r, panels_);

@@ -29,10 +29,7 @@ struct StepCut {
 
   /// At least one row. `leastPanels` is what a ticket takes at least, `weight` the elements of the recurrent weight.
   SEQGRAD_INLINE StepCut(Rows its, int64_t panelCount, int64_t leastPanels, int64_t weight)
-      : rows(its),
-        tiling(its.count, S::recurrentRows),
-        panels(panelCount),
-        rowsFirst(weight <= CACHED) {
+      : rows(its), tiling(its.count, S::recurrentRows), panels(panelCount), rowsFirst(weight <= CACHED) {
     // Gate maths comes on top of the product, so half of what a product's ticket has is enough; a large step has more
     // tickets, so that no lane waits long for the last one.
     const int64_t product = rows.count * weight;
