@@ -1,8 +1,10 @@
 // Matrix products of a batch. The result is cut into parts of rows and panels of columns. Whoever makes one packs the
 // block of the right factor that it needs, small enough for the core's own cache, and multiplies all tiles of the part
-// by it: a large right factor is read once for each part, and its packed form never leaves the core. A left factor
-// whose rows are not contiguous is packed into tiles beforehand, unless few panels read it. Of bfloat16 numbers both
-// factors are packed, and a panel or a tile has a row of words for every two k.
+// by it: a large right factor is read once for each part, and its packed form never leaves the core. Where there are
+// many parts, the first packs for all; where packing costs more than it saves, the block is read as it lies. A left
+// factor whose rows are not contiguous is packed into tiles beforehand, unless few panels read it; one whose rows
+// collide in caches is copied. Of bfloat16 numbers both factors are packed, and a panel or a tile has a row of words
+// for every two k.
 #include <algorithm>
 #include <cstring>
 #include <type_traits>
