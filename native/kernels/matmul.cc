@@ -291,11 +291,14 @@ class Product {
     fetches_ = !streams_ && M_ * N_ > NEAR_RESULT;
   }
 
+  /// Also of no terms, K = 0: c is then what a sum of none becomes.
   void make() const {
     if (keeps_) {
-      for (int64_t begin = 0; begin < K_; begin += K_BLOCK) {
+      int64_t begin = 0;
+      do {
         for (int64_t part = 0; part < parts_; part++) makeParts(part, 1, begin, least(begin + K_BLOCK, K_));
-      }
+        begin += K_BLOCK;
+      } while (begin < K_);
       return;
     }
     // Some parts at a time, enough for all lanes, over some blocks of K: what is packed of them stays in the cores'

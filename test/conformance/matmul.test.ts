@@ -116,6 +116,7 @@ const products: readonly Product[] = [
     { M: 0, N: 5, K: 3 },
     { M: 4, N: 0, K: 3 },
     { M: 5, N: 17, K: 0 },
+    { M: 1030, N: 178, K: 0, transposeB: true },
     { batch: 0, M: 2, N: 3, K: 4 },
   ] as const),
 ];
