@@ -23,7 +23,11 @@ Napi::Value candidates(const Napi::CallbackInfo& info) {
     candidate.Set("compiled", Napi::Boolean::New(env, isa.fast != nullptr));
     candidate.Set("usable", Napi::Boolean::New(env, isa.fast != nullptr && isa.usable));
     candidate.Set("reason", isa.reason);
-    candidate.Set("dotsPairs", Napi::Boolean::New(env, isa.dotsPairs));
+    Napi::Array ways = Napi::Array::New(env);
+    for (int way = static_cast<int>(isa.bfloat16); way >= 0; way--) {
+      ways.Set(ways.Length(), nameOf(static_cast<Bfloat16>(way)));
+    }
+    candidate.Set("bfloat16", ways);
     list.Set(i, candidate);
   }
   return list;

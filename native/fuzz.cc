@@ -116,8 +116,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<int32_t> words(size < sizeof choices ? 0 : (size - sizeof choices) / sizeof(int32_t));
   if (!words.empty()) std::memcpy(words.data(), data + sizeof choices, words.size() * sizeof(int32_t));
 
+  const Isa& isa = isaOf(choices[1] >> 1);
   const auto numerics = choices[1] & 1 ? Program::Numerics::strict : Program::Numerics::fast;
-  const auto program = Program::create(words.data(), words.size(), isaOf(choices[1] >> 1), numerics);
+  const auto program = Program::create(words.data(), words.size(), isa, numerics, isa.bfloat16);
   if (program == nullptr) return 0;
   const size_t elements = seqgrad::RESERVED + std::min(choices[0], static_cast<uint32_t>(MOST_ELEMENTS));
   if (program->check(static_cast<double>(elements)).fault != 0) return 0;

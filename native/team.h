@@ -58,13 +58,16 @@ class Team {
   double workspaceElements_ = 0;
 };
 
+/// What multiplies bfloat16 numbers: multiply-adds of floats, AVX512-BF16, or the matrix unit AMX-BF16.
+enum class Bfloat16 { emulated, avx512, amx };
+
 /// What a kernel is given besides its record.
 struct Context {
   Team& team;
   /// 64-byte aligned; as many elements as the instruction's definition says, meaning nothing before or after.
   float* workspace;
-  /// Whether the processor has the instruction that a trait with `dotsPairs` may use.
-  bool dotsPairs;
+  /// Which of the instructions that a trait with `hasBfloat16` may use are used.
+  Bfloat16 bfloat16;
 };
 
 }  // namespace seqgrad

@@ -54,4 +54,8 @@ struct Kernels {
 /// (isa: string, numerics: 'fast' | 'strict'); false with an exception on its way.
 bool kernelsOf(Napi::Env env, Napi::Value isaName, Napi::Value numericsName, Kernels& kernels);
 
+/// What multiplies bfloat16 numbers, by a name that `nameOf` gives, or the ISA's best if none is given; false with an
+/// exception on its way.
+bool bfloat16Of(Napi::Env env, Napi::Value name, const Isa& isa, Bfloat16& bfloat16);
+
 }  // namespace seqgrad::addon

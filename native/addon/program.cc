@@ -17,7 +17,10 @@ ProgramObject::ProgramObject(const Napi::CallbackInfo& info) : Wrapped(info) {
   }
   Kernels kernels;
   if (!kernelsOf(env, info[1], info[2], kernels)) return;
-  program_ = Program::create(static_cast<const int32_t*>(words.data), words.length, *kernels.isa, kernels.numerics);
+  Bfloat16 bfloat16;
+  if (!bfloat16Of(env, info[3], *kernels.isa, bfloat16)) return;
+  program_ =
+      Program::create(static_cast<const int32_t*>(words.data), words.length, *kernels.isa, kernels.numerics, bfloat16);
   if (program_ == nullptr) refuse(env, "Expected memory for the program but there is none");
 }
 

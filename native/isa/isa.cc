@@ -5,6 +5,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #endif
 
 namespace seqgrad {
@@ -12,7 +16,14 @@ namespace {
 
 /// An ISA that this build has no kernels for.
 Isa elsewhere(const char* name) {
-  return {name, nullptr, nullptr, nullptr, nullptr, false, "this build is for another kind of processor", false};
+  return {name,
+          nullptr,
+          nullptr,
+          nullptr,
+          nullptr,
+          false,
+          "this build is for another kind of processor",
+          Bfloat16::emulated};
 }
 
 #if defined(__x86_64__)
@@ -37,7 +48,7 @@ unsigned savedState() {
   return low;
 }
 
-constexpr unsigned STATE_YMM = 0x6, STATE_ZMM = 0xe6;
+constexpr unsigned STATE_YMM = 0x6, STATE_ZMM = 0xe6, STATE_TILES = 0x60000;
 
 struct Verdict {
   bool usable;
@@ -61,14 +72,33 @@ Verdict avx2Verdict() {
 /// AVX512-BF16: leaf 7 says in eax how many subleaves it has, and this in the second of them.
 bool hasAvx512Bfloat16() { return cpuid(7).a >= 1 && has(cpuid(7, 1).a, 1u << 5); }
 
+/// AMX-TILE and AMX-BF16, in leaf 7, and that the system saves their registers.
+bool hasAmx() { return has(cpuid(7).d, 1u << 24 | 1u << 22) && has(savedState(), STATE_TILES); }
+
+/// Linux makes room for these registers in a process that asks for it (Documentation/arch/x86/xstate.rst).
+bool mayUseAmx() {
+#if defined(__linux__)
+  constexpr long ASK_FOR_STATE = 0x1023, TILE_DATA = 18;
+  return syscall(SYS_arch_prctl, ASK_FOR_STATE, TILE_DATA) == 0;
+#else
+  return false;
+#endif
+}
+
+Bfloat16 bestBfloat16() {
+  if (!hasAvx512Bfloat16()) return Bfloat16::emulated;
+  return hasAmx() && mayUseAmx() ? Bfloat16::amx : Bfloat16::avx512;
+}
+
 struct Isas {
   Isa list[ISA_COUNT];
   Isas() {
     const Verdict avx512 = avx512Verdict(), avx2 = avx2Verdict();
     list[0] = {"avx512",         avx512Fast,    avx512Strict,  avx512FastAdds,
-               avx512StrictAdds, avx512.usable, avx512.reason, avx512.usable && hasAvx512Bfloat16()};
-    list[1] = {"avx2", avx2Fast, avx2Strict, avx2FastAdds, avx2StrictAdds, avx2.usable, avx2.reason, false};
-    list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it", false};
+               avx512StrictAdds, avx512.usable, avx512.reason, avx512.usable ? bestBfloat16() : Bfloat16::emulated};
+    list[1] = {"avx2",         avx2Fast,    avx2Strict,  avx2FastAdds,
+               avx2StrictAdds, avx2.usable, avx2.reason, Bfloat16::emulated};
+    list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it", Bfloat16::emulated};
     list[3] = elsewhere("neon");
   }
 };
@@ -82,8 +112,14 @@ struct Isas {
     list[1] = elsewhere("avx2");
     list[2] = elsewhere("sse2");
 #if defined(__aarch64__)
-    list[3] = {"neon", neonFast, neonStrict, neonFastAdds, neonStrictAdds, true, "every 64-bit Arm processor has it",
-               false};
+    list[3] = {"neon",
+               neonFast,
+               neonStrict,
+               neonFastAdds,
+               neonStrictAdds,
+               true,
+               "every 64-bit Arm processor has it",
+               Bfloat16::emulated};
 #else
     list[3] = elsewhere("neon");
 #endif
@@ -93,6 +129,18 @@ struct Isas {
 #endif
 
 }  // namespace
+
+const char* nameOf(Bfloat16 bfloat16) {
+  switch (bfloat16) {
+    case Bfloat16::amx:
+      return "amx";
+    case Bfloat16::avx512:
+      return "avx512-bf16";
+    case Bfloat16::emulated:
+      break;
+  }
+  return "emulated";
+}
 
 const Isa* isas() {
   static const Isas machine;  // a fact about the machine, the same for every environment

@@ -16,8 +16,11 @@ struct Isa {
   MultiplyAdds fastAdds, strictAdds;
   bool usable;         // the processor has it and the operating system keeps its registers
   const char* reason;  // why usable or why not
-  bool dotsPairs;      // the processor multiplies bfloat16 numbers in pairs, which fast numerics use
+  Bfloat16 bfloat16;   // the best that multiplies bfloat16 numbers here, in fast numerics
 };
+
+/// As people call it.
+const char* nameOf(Bfloat16 bfloat16);
 
 /// All known ISAs, best first.
 constexpr int ISA_COUNT = 4;

@@ -16,7 +16,7 @@ struct Avx2 {
   // 12 of 16 registers accumulate.
   static constexpr int tileRows = 6, tileVectors = 2;
   static constexpr int recurrentRows = 3;
-  static constexpr bool dotsPairs = false;
+  static constexpr bool hasBfloat16 = false;
 
   struct Ints {
     __m256i v;

@@ -16,7 +16,7 @@ struct Avx512 {
   // 24 of 32 registers accumulate; 4 hold a row of the panel.
   static constexpr int tileRows = 6, tileVectors = 4;
   static constexpr int recurrentRows = 6;
-  static constexpr bool dotsPairs = fused;
+  static constexpr bool hasBfloat16 = fused;
 
   struct Ints {
     __m512i v;
@@ -69,9 +69,17 @@ struct Avx512 {
     if constexpr (fused) return {_mm512_fmadd_ps(a.v, b.v, c.v)};
     return a * b + c;
   }
-  /// AVX512-BF16. It takes subnormal numbers as zeros, so strict numerics do without it.
+  // AVX512-BF16. It takes subnormal numbers as zeros, so strict numerics do without it.
   static SEQGRAD_INLINE Floats dotPairs(Floats a, Floats b, Floats c) {
     return {_mm512_dpbf16_ps(c.v, (__m512bh)a.v, (__m512bh)b.v)};
+  }
+  static SEQGRAD_INLINE Floats bfloat16s(Floats a, Floats b) { return {(__m512)_mm512_cvtne2ps_pbh(b.v, a.v)}; }
+  static SEQGRAD_INLINE Floats interleaved(Floats x) {
+    const __m512i low = _mm512_castps_si512(x.v);
+    // Numbers 0, 16, 1, 17, …
+    const __m512i order =
+        _mm512_add_epi32(_mm512_set1_epi32(0x100000), _mm512_mullo_epi32(iota().v, _mm512_set1_epi32(0x10001)));
+    return {_mm512_castsi512_ps(_mm512_permutexvar_epi16(order, low))};
   }
   static SEQGRAD_INLINE Floats sqrt(Floats x) { return {_mm512_sqrt_ps(x.v)}; }
   static SEQGRAD_INLINE Floats abs(Floats x) { return {_mm512_abs_ps(x.v)}; }

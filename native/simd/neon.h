@@ -15,7 +15,7 @@ struct Neon {
   // 24 of 32 registers accumulate; 4 hold a row of the panel.
   static constexpr int tileRows = 6, tileVectors = 4;
   static constexpr int recurrentRows = 6;
-  static constexpr bool dotsPairs = false;
+  static constexpr bool hasBfloat16 = false;
 
   struct Ints {
     int32x4_t v;

@@ -16,7 +16,7 @@ struct Sse2 {
   // 12 of 16 registers accumulate.
   static constexpr int tileRows = 3, tileVectors = 4;
   static constexpr int recurrentRows = 3;
-  static constexpr bool dotsPairs = false;
+  static constexpr bool hasBfloat16 = false;
 
   struct Ints {
     __m128i v;

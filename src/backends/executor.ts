@@ -62,6 +62,12 @@ export interface LoadedProgram {
   profile(): Promise<Float64Array>;
 }
 
+/**
+ * What computes products of bfloat16 numbers: the processor's matrix unit (AMX), its instruction for pairs (AVX512-BF16), or
+ * those for float32.
+ */
+export type Bfloat16Unit = 'amx' | 'avx512-bf16' | 'emulated';
+
 /** A backend that has been found to work here. */
 export interface Backend {
   readonly name: BackendName;
@@ -69,8 +75,7 @@ export interface Backend {
   readonly isa: string;
   readonly threads: number;
   readonly numerics: Numerics;
-  /** How products of bfloat16 numbers are computed: by an instruction of the processor's, or by those for float32. */
-  readonly bfloat16: 'hardware' | 'emulated';
+  readonly bfloat16: Bfloat16Unit;
   /** Where programs run: `a thread of its own`, `a worker`, `a worker, shared memory`, or `the calling thread` and why. */
   readonly place: string;
   /** Why this one was chosen, and so many threads. */

@@ -2,7 +2,7 @@
 import { builtin } from '../host/node.js';
 import { describeFault, faults, MalformedProgramError } from '../program/check.js';
 import { fingerprint } from '../program/encode.js';
-import type { Backend, Numerics } from './executor.js';
+import type { Backend, Bfloat16Unit, Numerics } from './executor.js';
 import { MemoryHeap } from './heap.js';
 import { localExecutor } from './local.js';
 import type { Loader } from './machine.js';
@@ -18,6 +18,8 @@ export interface NativeOptions {
   readonly numerics?: Numerics;
   /** At most so many. Default: what the process may use. */
   readonly threads?: number;
+  /** What multiplies bfloat16 numbers. Default: the best that the ISA has here; strict numerics always emulate. */
+  readonly bfloat16?: Bfloat16Unit;
   readonly reason?: string;
 }
 
@@ -27,8 +29,8 @@ export interface NativeAttempt {
   readonly usable: boolean;
   /** Why it can or cannot be used here. */
   readonly cause: string;
-  /** Whether the processor multiplies bfloat16 numbers in pairs, which fast numerics use. */
-  readonly dotsPairs: boolean;
+  /** What can multiply bfloat16 numbers, best first. */
+  readonly bfloat16: readonly Bfloat16Unit[];
 }
 
 /** The addon, or an ISA of it, cannot be used as asked. */
@@ -45,7 +47,7 @@ interface Addon {
     readonly compiled: boolean;
     readonly usable: boolean;
     readonly reason: string;
-    readonly dotsPairs: boolean;
+    readonly bfloat16: readonly Bfloat16Unit[];
   }[];
   /** GFLOP/s of multiply-adds that never leave the registers, by the calling thread. */
   peak(isa: string, numerics: Numerics, milliseconds: number): number;
@@ -53,7 +55,7 @@ interface Addon {
   barrier(threads: number, milliseconds: number): number;
   /** A wish for memory that has not been touched yet. */
   preferHugePages(heap: Uint8Array): void;
-  readonly Program: new (words: Int32Array, isa: string, numerics: Numerics) => NativeProgram;
+  readonly Program: new (words: Int32Array, isa: string, numerics: Numerics, bfloat16?: Bfloat16Unit) => NativeProgram;
   readonly Thread: new (threads: number) => NativeThread;
 }
 
@@ -103,7 +105,7 @@ function loadAddon(): Addon {
 export const nativeLimits = (): Pick<Addon, 'peak' | 'barrier'> => loadAddon();
 
 const attemptsOf = (addon: Addon): NativeAttempt[] =>
-  addon.candidates().map(({ isa, usable, reason, dotsPairs }) => ({ isa, usable, cause: reason, dotsPairs }));
+  addon.candidates().map(({ isa, usable, reason, bfloat16 }) => ({ isa, usable, cause: reason, bfloat16 }));
 
 /** Tries every ISA, best first; one attempt named `native` where the addon itself cannot be used. */
 export function probeNative(): NativeAttempt[] {
@@ -111,7 +113,7 @@ export function probeNative(): NativeAttempt[] {
     return attemptsOf(loadAddon());
   } catch (error) {
     if (!(error instanceof NativeUnavailableError)) throw error;
-    return [{ isa: 'native', usable: false, cause: error.message, dotsPairs: false }];
+    return [{ isa: 'native', usable: false, cause: error.message, bfloat16: [] }];
   }
 }
 
@@ -132,12 +134,13 @@ class NativeHeap extends MemoryHeap {
 
 function loaderOver(
   heap: MemoryHeap,
-  { addon, isa, numerics, threads }: { addon: Addon; isa: string; numerics: Numerics; threads: number },
+  addon: Addon,
+  { isa, numerics, threads, bfloat16 }: Pick<Backend, 'isa' | 'numerics' | 'threads' | 'bfloat16'>,
 ): Loader {
   const thread = new addon.Thread(threads);
   return {
     load(words, dataElements) {
-      const program = new addon.Program(words, isa, numerics);
+      const program = new addon.Program(words, isa, numerics, bfloat16);
       const found = program.check(dataElements);
       if (found !== null) {
         const fault = { ...found, fault: faults[found.fault] ?? 'header' };
@@ -158,7 +161,8 @@ function loaderOver(
  * The native backend with the ISA asked for, or the best that works.
  * @throws NativeUnavailableError naming the cause.
  */
-export function nativeBackend({ isa = 'auto', numerics = 'fast', threads, reason }: NativeOptions = {}): Backend {
+export function nativeBackend(options: NativeOptions = {}): Backend {
+  const { isa = 'auto', numerics = 'fast', reason } = options;
   const addon = loadAddon();
   const attempts = attemptsOf(addon);
   const chosen = attempts.find((attempt) => (isa === 'auto' ? attempt.usable : attempt.isa === isa));
@@ -166,18 +170,23 @@ export function nativeBackend({ isa = 'auto', numerics = 'fast', threads, reason
     const causes = (chosen === undefined ? attempts : [chosen]).map((attempt) => `${attempt.isa}: ${attempt.cause}`);
     throw new NativeUnavailableError(`Expected isa ${isa} to be usable here but ${causes.join('; ')}`);
   }
-  const { count, reason: whySoMany } = threadsWithin(MAX_THREADS, threads);
+  const ways: readonly Bfloat16Unit[] = numerics === 'strict' ? ['emulated'] : chosen.bfloat16;
+  const { bfloat16 = ways[0] ?? 'emulated' } = options;
+  if (!ways.includes(bfloat16)) {
+    throw new NativeUnavailableError(
+      `Expected bfloat16 of isa ${chosen.isa} with ${numerics} numerics to be one of ${ways.join(', ')} here but received ${bfloat16}`,
+    );
+  }
+  const { count: threads, reason: whySoMany } = threadsWithin(MAX_THREADS, options.threads);
+  const kernels = { isa: chosen.isa, numerics, threads, bfloat16 };
   return {
     name: 'native',
-    isa: chosen.isa,
-    threads: count,
-    bfloat16: chosen.dotsPairs && numerics === 'fast' ? 'hardware' : 'emulated',
+    ...kernels,
     place: 'a thread of its own',
-    numerics,
     reason: `${reason ?? (isa === 'auto' ? chosen.cause : 'asked for by name')}; threads: ${whySoMany}`,
     createExecutor() {
       const heap = new NativeHeap(addon);
-      return localExecutor(heap, loaderOver(heap, { addon, isa: chosen.isa, numerics, threads: count }));
+      return localExecutor(heap, loaderOver(heap, addon, kernels));
     },
   };
 }

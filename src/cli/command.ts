@@ -77,9 +77,14 @@ export const backendFrom = (flags: BackendFlags): Promise<Backend> => loadBacken
 export const nameOf = ({ name, isa, numerics, threads }: Backend): string =>
   `${name} ${isa}, ${numerics} numerics, ${threads} thread${threads === 1 ? '' : 's'}`;
 
+const bfloat16Texts = {
+  amx: "by the processor's matrix unit (AMX-BF16)",
+  'avx512-bf16': 'by the processor (AVX512-BF16)',
+  emulated: 'emulated, which is slower than float32',
+} as const;
+
 /** How products of bfloat16 numbers are computed. */
-export const bfloat16Text = ({ bfloat16 }: Backend): string =>
-  bfloat16 === 'hardware' ? 'by the processor (AVX512-BF16)' : 'emulated, which is slower than float32';
+export const bfloat16Text = ({ bfloat16 }: Backend): string => bfloat16Texts[bfloat16];
 
 /** Whether an error tells a user what to change, so that its message is all that is shown. */
 function isForUsers(error: unknown): error is Error {

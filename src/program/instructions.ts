@@ -31,6 +31,8 @@
  * Products of bfloat16 numbers. With bfloat16 ≠ 0 every element of a and b is rounded to bfloat16, the upper half of a float32, before
  * it is multiplied: to the nearest, ties to even, beyond the largest to ±∞; NaN stays NaN. Sums and everything else are float32. A
  * product of two such numbers is exact but where it overflows or is below 2⁻¹²⁶, so fusing it with the addition changes nothing.
+ * A matrix unit (AMX, in fast numerics only) adds in an order of its own: s begins with c or the bias; each 32 k give Σ over the even
+ * ones among them and Σ over the odd ones, and s = s + (even + odd).
  *
  * Values. NaN goes in and NaN comes out, its payload unspecified; so is the sign of a zero that tanh gives. exp of a number ≤ 0 is at
  * least 2⁻¹²⁶: sigmoid(−∞) and the softmax of a logit −∞ are that, not 0. Fast native numerics take subnormal operands as 0. An

@@ -1,6 +1,6 @@
 /** Registers the conformance tests of an instruction: each backend against the reference, and those of a group with each other. */
 import test from 'ava';
-import type { InstructionName } from '../../src/program/instructions.js';
+import { type InstructionName, instructions } from '../../src/program/instructions.js';
 import { laneCounts, laneDifferences, twins } from '../wasm/same-bits.js';
 import type { Outcome } from './bench.js';
 import type { Case } from './case.js';
@@ -18,6 +18,9 @@ function checkTitles(cases: readonly Case[]): void {
     throw new Error(`${cases.length - titles.size} cases have a title that another one has`);
 }
 
+const takesBfloat16 = (instruction: InstructionName): boolean =>
+  (instructions[instruction].dims as readonly string[]).includes('bfloat16');
+
 export function conforms(instruction: InstructionName, cases: readonly Case[]): void {
   checkTitles(cases);
   let questions: Promise<Question[]> | undefined;
@@ -31,7 +34,8 @@ export function conforms(instruction: InstructionName, cases: readonly Case[]): 
   };
   const groups = new Map<string, Map<string, (Outcome | undefined)[]>>();
 
-  for (const subject of subjects) {
+  const examined = subjects.filter(({ forBfloat16 }) => !forBfloat16 || takesBfloat16(instruction));
+  for (const subject of examined) {
     const { title, group } = subject;
     test.serial(`${instruction}: ${title} agrees with the float64 reference (${cases.length} cases)`, async (t) => {
       const reports: string[] = [];
@@ -53,8 +57,8 @@ export function conforms(instruction: InstructionName, cases: readonly Case[]): 
       },
     );
   }
-  for (const name of new Set(subjects.map(({ group }) => group))) {
-    const titles = subjects.filter(({ group }) => group === name).map(({ title }) => title);
+  for (const name of new Set(examined.map(({ group }) => group))) {
+    const titles = examined.filter(({ group }) => group === name).map(({ title }) => title);
     if (name === undefined || titles.length < 2) continue; // subjects.test.ts says so
     test.serial(`${instruction}: ${titles.join(' = ')}, bit for bit`, (t) => {
       const reports = bitwiseReports(cases, groups.get(name) ?? new Map());

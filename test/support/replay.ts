@@ -5,7 +5,13 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { type Channel, ChannelExecutor, type Operation, type Outcome } from '../../src/backends/channel.js';
-import { type Backend, type ElementType, type Numerics, OutOfMemoryError } from '../../src/backends/executor.js';
+import {
+  type Backend,
+  type Bfloat16Unit,
+  type ElementType,
+  type Numerics,
+  OutOfMemoryError,
+} from '../../src/backends/executor.js';
 import { describeFault, faults, MalformedProgramError } from '../../src/program/check.js';
 
 /** Kernels that are asked for: `place` tells them from others, `command` is followed by replay's own arguments. */
@@ -179,18 +185,22 @@ interface ReplayOptions {
   readonly isa: string;
   readonly numerics: Numerics;
   readonly threads: number;
+  /** Default: emulated. */
+  readonly bfloat16?: Bfloat16Unit;
 }
 
-export function replayBackend({ command, isa, numerics, threads }: ReplayOptions): Backend {
+export function replayBackend({ command, bfloat16 = 'emulated', ...kernels }: ReplayOptions): Backend {
+  const { isa, numerics, threads } = kernels;
   return {
     name: 'native',
-    isa,
-    numerics,
-    threads,
-    bfloat16: 'emulated', // whichever it is: the numbers are the same
+    ...kernels,
+    bfloat16,
     place: 'a process of its own',
     reason: 'asked for by SEQGRAD_REPLAY',
     createExecutor: () =>
-      new ChannelExecutor(4, new ReplayChannel(new Replay([...command, 'serve', isa, numerics, `${threads}`]))),
+      new ChannelExecutor(
+        4,
+        new ReplayChannel(new Replay([...command, 'serve', isa, numerics, `${threads}`, bfloat16])),
+      ),
   };
 }

@@ -2,7 +2,7 @@
  * The backends that the suites examine: every one that works here, on one thread and on several; those that do not, with their cause.
  * Where kernels in replay are asked for, it is those.
  */
-import type { Backend, Numerics } from '../../src/backends/executor.js';
+import type { Backend, Bfloat16Unit, Numerics } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { referenceBackend } from '../../src/backends/reference.js';
 import { wasmBackend } from '../../src/backends/wasm.js';
@@ -19,6 +19,8 @@ export interface Subject extends Examined {
   readonly strict: boolean;
   /** Subjects of one group give the same bits: all strict ones, and those of an ISA on however many threads. */
   readonly group: string | undefined;
+  /** Differs from another subject only in what multiplies bfloat16 numbers. */
+  readonly forBfloat16: boolean;
 }
 
 export interface MissingSubject {
@@ -31,11 +33,11 @@ const bothNumerics: readonly Numerics[] = ['fast', 'strict'];
 /** One thread; and several, a number by which little can be divided, of which some have to share a core. */
 export const threadCounts: readonly number[] = [1, 3];
 
-/** `place` tells native kernels in the addon from those in replay. */
-function subjectOf(backend: Backend, place = 'native'): Subject {
+/** `place` tells native kernels in the addon from those in replay; `by` what multiplies bfloat16 numbers where that is not the best. */
+function subjectOf(backend: Backend, place = 'native', by = ''): Subject {
   const { name, isa, numerics, threads } = backend;
   const isReference = name === 'reference';
-  const kernels = isReference ? `reference ${isa}` : `${name === 'native' ? `${place} ` : ''}${isa} ${numerics}`;
+  const kernels = isReference ? `reference ${isa}` : `${name === 'native' ? `${place} ` : ''}${isa} ${numerics}${by}`;
   const strict = numerics === 'strict' && !isReference;
   return {
     title: threads === 1 ? kernels : `${kernels}, ${threads} threads`,
@@ -44,6 +46,7 @@ function subjectOf(backend: Backend, place = 'native'): Subject {
     strict,
     group: strict ? 'strict' : isReference ? undefined : kernels,
     mayFlush: name === 'native' && numerics === 'fast',
+    forBfloat16: by !== '',
   };
 }
 
@@ -52,14 +55,24 @@ interface Found {
   readonly missing: readonly MissingSubject[];
 }
 
+/** How kernels of an ISA can run: with what multiplies bfloat16 numbers, best first; a name for all but the first. */
+const waysOf = (
+  ways: readonly Bfloat16Unit[],
+): readonly { numerics: Numerics; bfloat16: Bfloat16Unit; by?: string }[] => [
+  { numerics: 'fast', bfloat16: ways[0] ?? 'emulated' },
+  { numerics: 'strict', bfloat16: 'emulated' },
+  ...ways.slice(1).map((bfloat16) => ({ numerics: 'fast', bfloat16, by: `, bfloat16 ${bfloat16}` }) as const),
+];
+
 /** Every backend there is. */
 async function findAll(): Promise<Found> {
   const subjects = [subjectOf(referenceBackend())];
   const missing: MissingSubject[] = [];
-  for (const { isa, usable, cause } of probeNative()) {
+  for (const { isa, usable, cause, bfloat16: ways } of probeNative()) {
     if (!usable) missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
-    for (const numerics of usable ? bothNumerics : []) {
-      for (const threads of threadCounts) subjects.push(subjectOf(nativeBackend({ isa, numerics, threads })));
+    for (const { by, ...way } of usable ? waysOf(ways) : []) {
+      for (const threads of threadCounts)
+        subjects.push(subjectOf(nativeBackend({ isa, threads, ...way }), 'native', by));
     }
   }
   for (const { cause, ...build } of await probeWasm()) {
@@ -78,10 +91,12 @@ async function findAll(): Promise<Found> {
 async function findReplay(asked: readonly Asked[]): Promise<Found> {
   const witness = await wasmBackend({ isa: 'wasm-simd', numerics: 'strict', threads: 1 });
   const subjects = [subjectOf(referenceBackend()), subjectOf(witness)];
+  const native = probeNative();
   for (const { place, isa, command } of asked) {
-    for (const numerics of bothNumerics) {
+    const here = native.find((attempt) => attempt.isa === isa && attempt.usable);
+    for (const { by, ...way } of waysOf(here?.bfloat16 ?? [])) {
       for (const threads of threadCounts) {
-        subjects.push(subjectOf(replayBackend({ command, isa, numerics, threads }), place));
+        subjects.push(subjectOf(replayBackend({ command, isa, threads, ...way }), place, by));
       }
     }
   }
