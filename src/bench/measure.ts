@@ -64,7 +64,7 @@ class Witnesses {
     this.#watch(`first steps of ${nameOf(subject)}, for comparison`);
     const steps = await runJob({ kind: 'first steps', cell, subject });
     if (hasFailed(steps)) return { failure: `${nameOf(subject)}, for comparison: ${steps.failure}` };
-    return { cell, steps, by: nameOf(subject), slack: subject.isa === 'float64' ? 1 : 2 };
+    return { cell, steps, by: nameOf(subject), exact: subject.isa === 'float64' };
   }
 }
 

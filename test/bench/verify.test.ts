@@ -79,7 +79,7 @@ const expect = async (cell: Cell, backend: Backend): Promise<Expectation> => ({
   cell,
   steps: await firstSteps(cell, backend),
   by: 'the reference',
-  slack: 1,
+  exact: true,
 });
 
 test('float32 agrees with float64, on the smaller shapes that stand for larger ones too', async (t) => {
