@@ -150,8 +150,11 @@ struct FloatTiles {
   static constexpr int ROWS = S::tileRows;
   static constexpr int64_t WIDTH = S::tileVectors * S::lanes, BLOCK = K_BLOCK, PANEL = BLOCK * WIDTH;
   static constexpr int64_t LEAST_TERMS = LEAST_PRODUCT;
-  /// Whether both factors are packed always, and results may go past the caches.
-  static constexpr bool PACKS_ALL = false, STREAMS = true;
+  /// Whether both factors are packed always, results may go past the caches, and sums of a panel are kept beside it
+  /// from one block of K to the next, as tiles are done so soon that they would wait for c.
+  static constexpr bool PACKS_ALL = false, STREAMS = true, KEEPS_SUMS = false;
+  /// Elements of a part of the left factor that are used again for all panels where sums are kept.
+  static constexpr int64_t USED_WITH_KEPT = 0;
   /// What a thread needs while it makes tiles.
   struct Unit {
     Unit() {}

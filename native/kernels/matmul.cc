@@ -32,9 +32,9 @@ constexpr int64_t NEAR_PANEL = 1 << 13, NEAR_ROW = 256, COLLIDING_ROW = 1024;
 constexpr int64_t FEW_ROWS = 128;
 /// Parts that use the panels of a right factor which one of them has packed: less for them than to pack their own.
 constexpr int64_t MANY_PARTS = 3;
-/// Elements of a result that is surely in the core's caches, and of one of which little would be left there when it is
-/// read.
-constexpr int64_t NEAR_RESULT = 1 << 16, STREAMED_RESULT = 3 << 17;
+/// Elements of a result that is surely in the core's caches, of one of which little would be left there when it is
+/// read, and of one that surely is not there when the next block of K comes.
+constexpr int64_t NEAR_RESULT = 1 << 16, STREAMED_RESULT = 3 << 17, FAR_RESULT = 3 << 18;
 
 /// c = f(sums + residual) from element `at` on, for some rows of so many columns; what f was given goes to
 /// preActivation.
@@ -121,6 +121,7 @@ class Product {
     keeps_ = packs_ && parts_ >= MANY_PARTS && together_ == 1;
     streams_ = Tiles::STREAMS && !adds && K_ <= BLOCK && M_ * N_ > STREAMED_RESULT && !isFollowed(r) &&
                isAligned<S>(c, r.cRow);
+    keepsSums_ = Tiles::KEEPS_SUMS && M_ * N_ > FAR_RESULT;
     fetches_ = !streams_ && M_ * N_ > NEAR_RESULT;
   }
 
@@ -136,7 +137,8 @@ class Product {
     }
     // Some parts at a time, enough for all lanes, over some blocks of K: what is packed of them stays in the cores'
     // caches, and fits the workspace.
-    const int64_t blocksUsedAgain = USED_AGAIN / (pieces(M_, parts_) * BLOCK);
+    const int64_t usedAgain = keepsSums_ ? Tiles::USED_WITH_KEPT : USED_AGAIN;
+    const int64_t blocksUsedAgain = usedAgain / (pieces(M_, parts_) * BLOCK);
     for (int64_t part = 0; part < parts_; part += together_) {
       const int64_t count = least(together_, parts_ - part);
       const int64_t fitting = K_BLOCK * (M_ + N_ + K_BLOCK) / (packedRows(part, count) * Tiles::depthOf(BLOCK));
@@ -160,8 +162,9 @@ class Product {
   Tiling tiling_;
   int64_t panels_, parts_, together_;
   Lie lie_;
-  bool packs_;  // panels of the right factor
-  bool keeps_;  // them, for all parts
+  bool packs_;      // panels of the right factor
+  bool keeps_;      // them, for all parts
+  bool keepsSums_;  // of a panel, until the last of the blocks of K that are done together
   bool streams_, fetches_;
 
   // The workspace, K_BLOCK · (M + N + K_BLOCK): tiles [blocks of a span][tiles of some parts][packed], or kept panels
@@ -225,7 +228,8 @@ class Product {
   /// One part by one panel, over K from begin to end. The tiles first … last − 1 are packed, if any.
   void makePanel(int64_t part, int64_t panel, int64_t begin, int64_t end, int64_t first, int64_t last) const {
     alignas(64) float own[PANEL];
-    alignas(64) float waiting[FOLLOWED_TILES * Tiles::ROWS * WIDTH];  // [rows][WIDTH]
+    alignas(64) float waiting[FOLLOWED_TILES * Tiles::ROWS * WIDTH];    // [rows][WIDTH]
+    alignas(64) float kept[Tiles::KEEPS_SUMS ? MOST_ROWS * WIDTH : 1];  // the same of all rows
     const int64_t column = panel * WIDTH;
     const int width = Tiles::PACKS_ALL ? WIDTH : pieces<int>(least(N_ - column, WIDTH), S::lanes) * S::lanes;
     const bool isPacked = packs_ || column + WIDTH > N_;
@@ -241,26 +245,27 @@ class Product {
       tile.panel = isPacked ? packed : source;
       tile.panelRow = isPacked ? width : r_.bRow;
       tile.K = Tiles::depthOf(k);
-      tile.cRow = r_.cRow;
       tile.columns = least(N_ - column, WIDTH);
       tile.bias = bias_ == nullptr || at > 0 ? nullptr : bias_ + column;
       tile.adds = adds || at > 0;
       tile.streams = streams_;
-      tile.fetches = fetches_;
       tile.aStep = lie_ == Lie::across ? r_.aColumn : lie_ == Lie::copied ? k : r_.aRow;
       const bool follows = isFollowed(r_) && at + k == K_;
-      tile.sumsRow = follows ? WIDTH : r_.cRow;
-      const int64_t endOfTiles = firstTile(part + 1);
-      int64_t followed = firstTile(part);
-      for (int64_t i = followed; i < endOfTiles; i++) {
+      const bool wereKept = keepsSums_ && at > begin, areKept = keepsSums_ && at + k < end;
+      tile.fetches = fetches_ && !areKept;
+      tile.cRow = wereKept ? WIDTH : r_.cRow;
+      tile.sumsRow = follows || areKept ? WIDTH : r_.cRow;
+      const int64_t firstOfPart = firstTile(part), endOfPart = firstTile(part + 1);
+      int64_t followed = firstOfPart;
+      for (int64_t i = firstOfPart; i < endOfPart; i++) {
         const int64_t row = tiling_.start(i);
-        float* place = c_ + row * r_.cRow + column;
+        float *place = c_ + row * r_.cRow + column, *its = kept + (row - tiling_.start(firstOfPart)) * WIDTH;
         tile.a = isPrepared() ? preparedTile(i, at, k, begin, first, last) : a_ + row * r_.aRow + at * r_.aColumn;
-        tile.c = place;
-        tile.sums = follows ? waiting + (row - tiling_.start(followed)) * WIDTH : place;
+        tile.c = wereKept ? its : place;
+        tile.sums = follows ? waiting + (row - tiling_.start(followed)) * WIDTH : areKept ? its : place;
         Tiles::finish(tile, tiling_.size(i), lie_);
         if constexpr (!adds) {
-          if (!follows || (i + 1 < followed + FOLLOWED_TILES && i + 1 < endOfTiles)) continue;
+          if (!follows || (i + 1 < followed + FOLLOWED_TILES && i + 1 < endOfPart)) continue;
           const int64_t start = tiling_.start(followed);
           follow<S>(r_, waiting, WIDTH, c_ - r_.c + start * r_.cRow + column, tiling_.start(i + 1) - start,
                     tile.columns);

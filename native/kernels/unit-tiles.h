@@ -16,8 +16,9 @@ struct UnitTiles {
   static constexpr int HALF = Registers::ROWS;
 
   static constexpr int ROWS = 2 * HALF;
-  static constexpr int64_t WIDTH = 2 * HALF, BLOCK = 512, PANEL = BLOCK / 2 * WIDTH, LEAST_TERMS = 1 << 22;
-  static constexpr bool PACKS_ALL = true, STREAMS = false;
+  static constexpr int64_t WIDTH = 2 * HALF, BLOCK = 256, PANEL = BLOCK / 2 * WIDTH, LEAST_TERMS = 1 << 22,
+                           USED_WITH_KEPT = 1 << 19;
+  static constexpr bool PACKS_ALL = true, STREAMS = false, KEEPS_SUMS = true;
 
   /// Words of a row or a column; the numbers that no word is left for are zeros.
   static int64_t depthOf(int64_t k) { return pieces<int64_t>(k, Registers::NUMBERS) * Registers::WORDS; }
@@ -100,28 +101,33 @@ struct UnitTiles {
     return S::load(line);
   }
 
-  /// `high` halves of rows by `wide` halves of columns.
+  /// Sums of `high` halves of rows by `wide` halves of columns, in registers 0 … 3.
   template <int high, int wide>
   static void finishHalves(const ProductTile& tile, int rows) {
-    alignas(64) float bias[WIDTH] = {};
-    if (tile.bias != nullptr) {
-      forVectors<S>(0, tile.columns, [&](auto at) { at.store(bias, at.load(tile.bias)); });
-    }
-    const auto forSums = [&](auto body) {
+    const bool isWhole = rows == high * HALF && tile.columns == wide * HALF;
+    const auto forSums = [&](const auto& body) {
       body(Constant<0>{}, 0, 0);
       if constexpr (wide > 1) body(Constant<1>{}, 0, HALF);
       if constexpr (high > 1) body(Constant<2>{}, HALF, 0);
       if constexpr (high > 1 && wide > 1) body(Constant<3>{}, HALF, HALF);
     };
-    forSums([&](auto sums, int row, int column) {
-      if (tile.adds) {
-        begin<sums.value>(tile, row, column, rows);
-      } else {
-        Registers::template load<sums.value>(bias + column, 0);
-      }
-    });
-    const float *left = tile.a, *right = tile.panel;
-    const int64_t steps = tile.K / Registers::WORDS;
+    if (tile.adds) {
+      forSums([&](auto sums, int row, int column) {
+        const float* c = tile.c + row * tile.cRow + column;
+        isWhole ? Registers::template load<sums.value>(c, tile.cRow)
+                : loadRest<sums.value>(c, tile.cRow, rows - row, tile.columns - column);
+      });
+    } else if (tile.bias != nullptr) {
+      forSums([&](auto sums, int, int column) {  // the same row again and again
+        isWhole ? Registers::template load<sums.value>(tile.bias + column, 0)
+                : loadRest<sums.value>(tile.bias + column, 0, HALF, tile.columns - column);
+      });
+    } else {
+      forSums([](auto sums, int, int) { Registers::template zero<sums.value>(); });
+    }
+    const int64_t steps = tile.K / Registers::WORDS,
+                  fetched = tile.fetches && steps > 0 ? pieces<int64_t>(rows, steps) : 0;
+    const float *left = tile.a, *right = tile.panel, *fetchedRow = tile.sums;
     for (int64_t i = 0; i < steps; i++, left += 2 * Registers::REGISTER, right += 2 * Registers::REGISTER) {
       Registers::template load<6>(right, Registers::WORDS);
       Registers::template load<4>(left, Registers::WORDS);
@@ -135,43 +141,32 @@ struct UnitTiles {
         Registers::template multiplyAdd<1, 4, 7>();
       }
       if constexpr (high > 1 && wide > 1) Registers::template multiplyAdd<3, 5, 7>();
-      if (tile.fetches) fetchRows(tile, static_cast<int>(i * 2), rows);
+      for (int64_t r = 0; r < fetched; r++, fetchedRow += tile.sumsRow) {
+        for (int v = 0; v < wide; v++) fetchToWrite(fetchedRow + v * HALF);
+      }
     }
-    forSums([&](auto sums, int row, int column) { end<sums.value>(tile, row, column, rows); });
+    forSums([&](auto sums, int row, int column) {
+      float* to = tile.sums + row * tile.sumsRow + column;
+      isWhole ? Registers::template store<sums.value>(to, tile.sumsRow)
+              : storeRest<sums.value>(to, tile.sumsRow, rows - row, tile.columns - column);
+    });
   }
 
-  /// Sums of a register from c, or to where they belong, over a buffer where not all of it is the tile's.
+  /// A register of so many rows and columns, of as many as there are; by way of one that has all.
   template <int sums>
-  static SEQGRAD_INLINE void begin(const ProductTile& tile, int row, int column, int rows) {
-    const float* c = tile.c + row * tile.cRow + column;
-    if (isWhole(tile, row, column, rows)) return Registers::template load<sums>(c, tile.cRow);
+  static void loadRest(const float* from, ptrdiff_t step, int rows, int64_t columns) {
     alignas(64) float its[Registers::REGISTER] = {};
-    for (int r = 0; r < least(rows - row, HALF); r++) {
-      S::store(its + r * HALF,
-               S::loadFirst(c + r * tile.cRow, static_cast<int>(least<int64_t>(tile.columns - column, HALF))));
+    for (int r = 0; r < least(rows, HALF); r++) {
+      S::store(its + r * HALF, S::loadFirst(from + r * step, static_cast<int>(least<int64_t>(columns, HALF))));
     }
     Registers::template load<sums>(its, HALF);
   }
   template <int sums>
-  static SEQGRAD_INLINE void end(const ProductTile& tile, int row, int column, int rows) {
-    float* to = tile.sums + row * tile.sumsRow + column;
-    if (isWhole(tile, row, column, rows)) return Registers::template store<sums>(to, tile.sumsRow);
+  static void storeRest(float* to, ptrdiff_t step, int rows, int64_t columns) {
     alignas(64) float its[Registers::REGISTER];
     Registers::template store<sums>(its, HALF);
-    for (int r = 0; r < least(rows - row, HALF); r++) {
-      S::storeFirst(to + r * tile.sumsRow, S::load(its + r * HALF),
-                    static_cast<int>(least<int64_t>(tile.columns - column, HALF)));
-    }
-  }
-  static SEQGRAD_INLINE bool isWhole(const ProductTile& tile, int row, int column, int rows) {
-    return rows - row >= HALF && tile.columns - column >= HALF;
-  }
-
-  /// Two rows of c, which is not near.
-  static SEQGRAD_INLINE void fetchRows(const ProductTile& tile, int row, int rows) {
-    for (int r = row; r < least(row + 2, rows); r++) {
-      fetchToWrite(tile.c + r * tile.cRow);
-      fetchToWrite(tile.c + r * tile.cRow + HALF);
+    for (int r = 0; r < least(rows, HALF); r++) {
+      S::storeFirst(to + r * step, S::load(its + r * HALF), static_cast<int>(least<int64_t>(columns, HALF)));
     }
   }
 };
