@@ -2,9 +2,9 @@
 // block of the right factor that it needs, small enough for the core's own cache, and multiplies all tiles of the part
 // by it: a large right factor is read once for each part, and its packed form never leaves the core. Where there are
 // many parts, the first packs for all; where packing costs more than it saves, the block is read as it lies. A left
-// factor whose rows are not contiguous is packed into tiles beforehand, unless few panels read it; one whose rows
-// collide in caches is copied. Of bfloat16 numbers both factors are packed, always. What a tile is, who
-// packs and who multiplies: float-tiles.h and unit-tiles.h.
+// factor whose rows are not contiguous is packed into tiles beforehand, unless few panels read it, and so is one that
+// many read; one whose rows collide in caches is copied. Of bfloat16 numbers both factors are packed, always. What a
+// tile is, who packs and who multiplies: float-tiles.h and unit-tiles.h.
 #include <algorithm>
 
 #include "../simd/math.h"
@@ -23,6 +23,9 @@ constexpr int64_t TICKETS = 4;
 constexpr int64_t USED_AGAIN = 1 << 17;
 /// Tiles whose sums wait in L1 for what follows them: so many that it gets going.
 constexpr int64_t FOLLOWED_TILES = 2;
+/// So many columns of a result that even a left factor whose rows are contiguous is packed, if these lie apart. With
+/// shorter vectors packing costs as much as it saves.
+constexpr int64_t MANY_COLUMNS = 1024;
 /// A left factor whose columns are contiguous is read where it lies for so few panels, if these columns are so short.
 constexpr int64_t FEW_PANELS = 4, SHORT_ROW = 256;
 /// Elements of a packed panel that the first cache holds; of rows so near to each other that many tiles can read them
@@ -177,8 +180,9 @@ class Product {
   static Lie lieOf(const Record& r, int64_t panels) {
     if (Tiles::PACKS_ALL) return Lie::packed;
     if (r.aColumn == 1) {
-      const bool collides = r.aRow % COLLIDING_ROW == 0 && r.M > FEW_ROWS && panels > FEW_PANELS;
-      return collides ? Lie::copied : Lie::along;
+      if (r.M <= FEW_ROWS) return Lie::along;
+      if (S::lanes == 16 && r.aRow > K_BLOCK && r.N >= MANY_COLUMNS) return Lie::packed;
+      return r.aRow % COLLIDING_ROW == 0 && panels > FEW_PANELS ? Lie::copied : Lie::along;
     }
     return r.aRow == 1 && r.aColumn <= SHORT_ROW && panels <= FEW_PANELS ? Lie::across : Lie::packed;
   }

@@ -121,13 +121,14 @@ const products: readonly Product[] = [
   ] as const),
 ];
 
-/** Strides that are no transpose: a vector repeated as rows or as columns, every second element, and rows of a that share few sets of a cache. */
+/** Strides that are no transpose: a vector repeated as rows or as columns, every second element, and rows of a that share few sets of a cache, and some that lie apart and meet many columns. */
 const odd: readonly ReturnType<typeof dimsOf>[] = [
   { ...dimsOf({ M: 9, N: 17, K: 5 }), aRow: 0, aBatch: 0 },
   { ...dimsOf({ M: 9, N: 17, K: 5 }), bColumn: 0, bRow: 1 },
   { ...dimsOf({ M: 9, N: 35, K: 21 }), aColumn: 0, bRow: 0 },
   { ...dimsOf({ M: 9, N: 35, K: 21 }), aColumn: 2, aRow: 42, bColumn: 2, bRow: 70 },
   { ...dimsOf({ M: 131, N: 330, K: 257 }), aRow: 1024, aBatch: 131 * 1024 },
+  { ...dimsOf({ M: 131, N: 1030, K: 5 }), aRow: 260, aBatch: 131 * 260 },
 ];
 
 /** One value in a and in b that is not finite, in the last row and column: its row and column show it, no other element may. */

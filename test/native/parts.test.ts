@@ -17,7 +17,7 @@ interface Shape {
 
 /** Results of more than 3 MB, over several blocks of K; of more parts than two; with rows and columns left over. */
 const shapes: readonly Shape[] = [
-  { M: 520, N: 1537, K: 530, a: 'N', b: 'N' },
+  { M: 505, N: 1601, K: 530, a: 'N', b: 'N' },
   { M: 333, N: 2500, K: 1100, a: 'T', b: 'T' },
   { M: 2050, N: 400, K: 300, a: 'T', b: 'N' },
 ];
