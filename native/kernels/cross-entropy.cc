@@ -14,18 +14,28 @@ SEQGRAD_INLINE float maximum(const float* x, int64_t n) {
   // Each comparison waits for the one before it.
   constexpr int CHAINS = 4, STEP = CHAINS * S::lanes;
   const float lowest = -__builtin_inff();
+  const auto larger = [](float a, float b) { return a > b ? a : b; };
+  if (n < S::lanes) {
+    float result = lowest;
+    for (int64_t i = 0; i < n; i++) result = larger(x[i], result);
+    return result;
+  }
   typename S::Floats most[CHAINS];
   for (auto& chain : most) chain = S::broadcast(lowest);
   int64_t i = 0;
   for (; i + STEP <= n; i += STEP) {
     for (int c = 0; c < CHAINS; c++) most[c] = S::maxOrSecond(S::load(x + i + c * S::lanes), most[c]);
   }
+  for (int c = 0; i < n; i += S::lanes, c++) {  // the last vector may meet some again
+    most[c] = S::maxOrSecond(S::load(x + least<int64_t>(i, n - S::lanes)), most[c]);
+  }
   for (int c = 1; c < CHAINS; c++) most[0] = S::maxOrSecond(most[c], most[0]);
-  float lane[S::lanes], result = lowest;
+  float lane[S::lanes];
   S::store(lane, most[0]);
-  for (const float value : lane) result = value > result ? value : result;
-  for (; i < n; i++) result = x[i] > result ? x[i] : result;
-  return result;
+  for (int half = S::lanes / 2; half > 0; half /= 2) {
+    for (int l = 0; l < half; l++) lane[l] = larger(lane[l + half], lane[l]);
+  }
+  return lane[0];
 }
 
 /// Writes `value` to n elements, if there are any to write.
