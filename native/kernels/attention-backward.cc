@@ -203,7 +203,7 @@ struct Meeting {
 };
 
 /// A block of keys will be met, and what comes back to it.
-template <bool forKeys>
+template <class S, bool forKeys>
 void comeKeys(const Head<AttentionBackward>& head, int64_t block, Upcoming& upcoming) {
   const int64_t key = block * BLOCK, keys = least(head.T - key, BLOCK);
   upcoming.readKeys(head, key);
@@ -214,10 +214,10 @@ void comeKeys(const Head<AttentionBackward>& head, int64_t block, Upcoming& upco
 }
 
 /// What will be met after a block of keys, the last of which comes before block `end`.
-template <bool forKeys, bool forQueries>
+template <class S, bool forKeys, bool forQueries>
 void comeAfter(const Meeting& meeting, int64_t block, int64_t end, const Meeting* next, Upcoming& upcoming) {
   upcoming.clear();
-  if (block + 1 < end) return comeKeys<forKeys>(meeting.head, block + 1, upcoming);
+  if (block + 1 < end) return comeKeys<S, forKeys>(meeting.head, block + 1, upcoming);
   if (forQueries) {
     const Head<AttentionBackward>& head = meeting.head;
     float* dq = head.r.dqkv + (head.q - head.r.qkv) + meeting.first() * head.step;
@@ -229,7 +229,7 @@ void comeAfter(const Meeting& meeting, int64_t block, int64_t end, const Meeting
   upcoming.read(head.q + next->first() * head.step, head.step, next->count(), head.HS);
   upcoming.read(head.r.dy + output, head.width, next->count(), head.HS);
   upcoming.read(head.r.y + output, head.width, next->count(), head.HS);
-  comeKeys<forKeys>(next->head, next->keys.first, upcoming);
+  comeKeys<S, forKeys>(next->head, next->keys.first, upcoming);
 }
 
 /// Queries meet the keys that they see; `next` comes after it, or is null.
@@ -247,7 +247,7 @@ void attendBackward(const Meeting& meeting, const Meeting* next, BackwardMemory&
   for (int64_t block = keyBlocks.first; block < end; block++) {
     const int64_t key = block * BLOCK, keys = head.keysFrom(key);
     if (keys == 0) continue;
-    comeAfter<forKeys, forQueries>(meeting, block, end, next, memory.upcoming);
+    comeAfter<S, forKeys, forQueries>(meeting, block, end, next, memory.upcoming);
     packKeys<S>(head, key, keys, head.k, memory.keys);
     packKeys<S>(head, key, keys, head.v, memory.values);
     float *dk = r.dqkv + (head.k - r.qkv) + key * step, *dv = dk + head.width;

@@ -85,7 +85,7 @@ void copyTiles(const float* a, int64_t aRow, int64_t, int64_t K, Tiling tiling, 
 }
 
 /// Packs tiles of so many rows each as multiplyTile wants them, one after the other.
-template <int rows>
+template <class S, int rows>
 void packEqualTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, int64_t tiles, float* packed) {
   // A few k of all tiles before the next few: where columns are contiguous, neighbouring tiles share cache lines.
   constexpr int64_t FEW = 16, LINE = 16;
@@ -118,7 +118,7 @@ void packTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, Tiling 
   while (first < end) {
     const int64_t next = first < tiling.longer ? least(end, tiling.longer) : end, row = tiling.start(first);
     withConstant<S::tileRows>(tiling.size(first), [&](auto rows) {
-      packEqualTiles<rows.value>(a + row * aRow, aRow, aColumn, K, next - first, packed + (row - start) * K);
+      packEqualTiles<S, rows.value>(a + row * aRow, aRow, aColumn, K, next - first, packed + (row - start) * K);
     });
     first = next;
   }
