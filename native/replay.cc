@@ -42,11 +42,9 @@ struct Kernels {
 
 /// The way of that name, or the ISA's best if there is none.
 Bfloat16 bfloat16Of(const Isa& isa, const char* name) {
-  if (name == nullptr) return isa.bfloat16;
-  for (int way = static_cast<int>(isa.bfloat16); way >= 0; way--) {
-    if (std::strcmp(name, seqgrad::nameOf(static_cast<Bfloat16>(way))) == 0) return static_cast<Bfloat16>(way);
-  }
-  fail("what multiplies bfloat16 numbers here", name);
+  Bfloat16 found = isa.bfloat16;
+  if (name != nullptr && !findBfloat16(isa, name, found)) fail("what multiplies bfloat16 numbers here", name);
+  return found;
 }
 
 Kernels kernelsOf(const char* name, const char* numerics, const char* threads, const char* bfloat16 = nullptr) {

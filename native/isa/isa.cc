@@ -142,6 +142,14 @@ const char* nameOf(Bfloat16 bfloat16) {
   return "emulated";
 }
 
+bool findBfloat16(const Isa& isa, const char* name, Bfloat16& found) {
+  for (int way = static_cast<int>(isa.bfloat16); way >= 0; way--) {
+    found = static_cast<Bfloat16>(way);
+    if (std::strcmp(name, nameOf(found)) == 0) return true;
+  }
+  return false;
+}
+
 const Isa* isas() {
   static const Isas machine;  // a fact about the machine, the same for every environment
   return machine.list;

@@ -22,6 +22,9 @@ struct Isa {
 /// As people call it.
 const char* nameOf(Bfloat16 bfloat16);
 
+/// What an ISA can multiply bfloat16 numbers with that has this name; false if there is none.
+bool findBfloat16(const Isa& isa, const char* name, Bfloat16& found);
+
 /// All known ISAs, best first.
 constexpr int ISA_COUNT = 4;
 const Isa* isas();

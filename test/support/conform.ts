@@ -1,6 +1,6 @@
 /** Registers the conformance tests of an instruction: each backend against the reference, and those of a group with each other. */
 import test from 'ava';
-import { type InstructionName, instructions } from '../../src/program/instructions.js';
+import { type InstructionName, specOf } from '../../src/program/instructions.js';
 import { laneCounts, laneDifferences, twins } from '../wasm/same-bits.js';
 import type { Outcome } from './bench.js';
 import type { Case } from './case.js';
@@ -18,8 +18,7 @@ function checkTitles(cases: readonly Case[]): void {
     throw new Error(`${cases.length - titles.size} cases have a title that another one has`);
 }
 
-const takesBfloat16 = (instruction: InstructionName): boolean =>
-  (instructions[instruction].dims as readonly string[]).includes('bfloat16');
+const takesBfloat16 = (instruction: InstructionName): boolean => specOf(instruction).dims.includes('bfloat16');
 
 export function conforms(instruction: InstructionName, cases: readonly Case[]): void {
   checkTitles(cases);
