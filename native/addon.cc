@@ -13,6 +13,14 @@
 namespace seqgrad::addon {
 namespace {
 
+/// Names of all ways up to the best, which comes first.
+template <class Way>
+Napi::Array namesOf(Napi::Env env, Way best) {
+  Napi::Array names = Napi::Array::New(env);
+  for (int way = static_cast<int>(best); way >= 0; way--) names.Set(names.Length(), nameOf(static_cast<Way>(way)));
+  return names;
+}
+
 Napi::Value candidates(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array list = Napi::Array::New(env, ISA_COUNT);
@@ -23,11 +31,8 @@ Napi::Value candidates(const Napi::CallbackInfo& info) {
     candidate.Set("compiled", Napi::Boolean::New(env, isa.fast != nullptr));
     candidate.Set("usable", Napi::Boolean::New(env, isa.fast != nullptr && isa.usable));
     candidate.Set("reason", isa.reason);
-    Napi::Array ways = Napi::Array::New(env);
-    for (int way = static_cast<int>(isa.bfloat16); way >= 0; way--) {
-      ways.Set(ways.Length(), nameOf(static_cast<Bfloat16>(way)));
-    }
-    candidate.Set("bfloat16", ways);
+    candidate.Set("float32", namesOf(env, isa.best.float32));
+    candidate.Set("bfloat16", namesOf(env, isa.best.bfloat16));
     list.Set(i, candidate);
   }
   return list;

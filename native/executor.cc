@@ -26,7 +26,7 @@ const char* describe(RunError error) {
 }
 
 std::unique_ptr<Program> Program::create(const int32_t* words, size_t count, const Isa& isa, Numerics numerics,
-                                         Bfloat16 bfloat16) {
+                                         Multipliers multipliers) {
   std::unique_ptr<Program> program(new (std::nothrow) Program);
   if (program == nullptr) return nullptr;
   program->words_.reset(new (std::nothrow) int32_t[count + 1]);
@@ -35,7 +35,7 @@ std::unique_ptr<Program> Program::create(const int32_t* words, size_t count, con
   program->count_ = count;
   program->dispatch_ = numerics == Numerics::fast ? isa.fast : isa.strict;
   program->numerics_ = numerics;
-  program->bfloat16_ = bfloat16;
+  program->multipliers_ = multipliers;
   return program;
 }
 
@@ -84,7 +84,7 @@ RunError Program::run(float* heap, double heapElements, int32_t first, int32_t l
                       double* milliseconds) const {
   if (!(checkedElements_ >= 0) || !(heapElements >= checkedElements_)) return RunError::unchecked;
   if (first < 0 || first > last || last > records_) return RunError::records;
-  Context context{team, nullptr, bfloat16_};
+  Context context{team, nullptr, multipliers_};
   if (workspaceElements_ > 0) {
     context.workspace = team.workspace(workspaceElements_);
     if (context.workspace == nullptr) return RunError::memory;

@@ -118,7 +118,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   const Isa& isa = isaOf(choices[1] >> 1);
   const auto numerics = choices[1] & 1 ? Program::Numerics::strict : Program::Numerics::fast;
-  const auto program = Program::create(words.data(), words.size(), isa, numerics, isa.bfloat16);
+  const auto program = Program::create(words.data(), words.size(), isa, numerics, isa.best);
   if (program == nullptr) return 0;
   const size_t elements = seqgrad::RESERVED + std::min(choices[0], static_cast<uint32_t>(MOST_ELEMENTS));
   if (program->check(static_cast<double>(elements)).fault != 0) return 0;

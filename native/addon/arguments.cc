@@ -52,17 +52,4 @@ bool kernelsOf(Napi::Env env, Napi::Value isaName, Napi::Value numericsName, Ker
   return true;
 }
 
-bool bfloat16Of(Napi::Env env, Napi::Value name, const Isa& isa, Bfloat16& bfloat16) {
-  bfloat16 = isa.bfloat16;
-  if (name.IsUndefined()) return true;
-  if (!name.IsString()) {
-    refuse(env, "Expected a string for bfloat16");
-    return false;
-  }
-  const std::string wanted = name.As<Napi::String>();
-  if (findBfloat16(isa, wanted.c_str(), bfloat16)) return true;
-  refuse(env, "Expected what multiplies bfloat16 numbers here but received " + wanted);
-  return false;
-}
-
 }  // namespace seqgrad::addon

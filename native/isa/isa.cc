@@ -16,14 +16,7 @@ namespace {
 
 /// An ISA that this build has no kernels for.
 Isa elsewhere(const char* name) {
-  return {name,
-          nullptr,
-          nullptr,
-          nullptr,
-          nullptr,
-          false,
-          "this build is for another kind of processor",
-          Bfloat16::emulated};
+  return {name, nullptr, nullptr, nullptr, nullptr, false, "this build is for another kind of processor", {}};
 }
 
 #if defined(__x86_64__)
@@ -85,9 +78,10 @@ bool mayUseAmx() {
 #endif
 }
 
-Bfloat16 bestBfloat16() {
-  if (!hasAvx512Bfloat16()) return Bfloat16::emulated;
-  return hasAmx() && mayUseAmx() ? Bfloat16::amx : Bfloat16::avx512;
+Multipliers bestMultipliers() {
+  if (!hasAvx512Bfloat16()) return {};
+  if (hasAmx() && mayUseAmx()) return {Float32::amx, Bfloat16::amx};
+  return {Float32::direct, Bfloat16::avx512};
 }
 
 struct Isas {
@@ -95,10 +89,9 @@ struct Isas {
   Isas() {
     const Verdict avx512 = avx512Verdict(), avx2 = avx2Verdict();
     list[0] = {"avx512",         avx512Fast,    avx512Strict,  avx512FastAdds,
-               avx512StrictAdds, avx512.usable, avx512.reason, avx512.usable ? bestBfloat16() : Bfloat16::emulated};
-    list[1] = {"avx2",         avx2Fast,    avx2Strict,  avx2FastAdds,
-               avx2StrictAdds, avx2.usable, avx2.reason, Bfloat16::emulated};
-    list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it", Bfloat16::emulated};
+               avx512StrictAdds, avx512.usable, avx512.reason, avx512.usable ? bestMultipliers() : Multipliers{}};
+    list[1] = {"avx2", avx2Fast, avx2Strict, avx2FastAdds, avx2StrictAdds, avx2.usable, avx2.reason, {}};
+    list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it", {}};
     list[3] = elsewhere("neon");
   }
 };
@@ -112,14 +105,8 @@ struct Isas {
     list[1] = elsewhere("avx2");
     list[2] = elsewhere("sse2");
 #if defined(__aarch64__)
-    list[3] = {"neon",
-               neonFast,
-               neonStrict,
-               neonFastAdds,
-               neonStrictAdds,
-               true,
-               "every 64-bit Arm processor has it",
-               Bfloat16::emulated};
+    list[3] = {"neon", neonFast, neonStrict, neonFastAdds, neonStrictAdds, true, "every 64-bit Arm processor has it",
+               {}};
 #else
     list[3] = elsewhere("neon");
 #endif
@@ -130,8 +117,10 @@ struct Isas {
 
 }  // namespace
 
-const char* nameOf(Bfloat16 bfloat16) {
-  switch (bfloat16) {
+const char* nameOf(Float32 way) { return way == Float32::amx ? "amx" : "direct"; }
+
+const char* nameOf(Bfloat16 way) {
+  switch (way) {
     case Bfloat16::amx:
       return "amx";
     case Bfloat16::avx512:
@@ -140,14 +129,6 @@ const char* nameOf(Bfloat16 bfloat16) {
       break;
   }
   return "emulated";
-}
-
-bool findBfloat16(const Isa& isa, const char* name, Bfloat16& found) {
-  for (int way = static_cast<int>(isa.bfloat16); way >= 0; way--) {
-    found = static_cast<Bfloat16>(way);
-    if (std::strcmp(name, nameOf(found)) == 0) return true;
-  }
-  return false;
 }
 
 const Isa* isas() {

@@ -1,6 +1,7 @@
 // The instruction sets this build has kernels for, and which of them this machine can use.
 #pragma once
 #include <cstdint>
+#include <cstring>
 
 #include "../team.h"
 
@@ -16,14 +17,22 @@ struct Isa {
   MultiplyAdds fastAdds, strictAdds;
   bool usable;         // the processor has it and the operating system keeps its registers
   const char* reason;  // why usable or why not
-  Bfloat16 bfloat16;   // the best that multiplies bfloat16 numbers here, in fast numerics
+  Multipliers best;    // here, in fast numerics
 };
 
 /// As people call it.
-const char* nameOf(Bfloat16 bfloat16);
+const char* nameOf(Float32 way);
+const char* nameOf(Bfloat16 way);
 
-/// What an ISA can multiply bfloat16 numbers with that has this name; false if there is none.
-bool findBfloat16(const Isa& isa, const char* name, Bfloat16& found);
+/// The way of this name, of the best and those before it; false if there is none.
+template <class Way>
+bool findWay(Way best, const char* name, Way& found) {
+  for (int way = static_cast<int>(best); way >= 0; way--) {
+    found = static_cast<Way>(way);
+    if (std::strcmp(name, nameOf(found)) == 0) return true;
+  }
+  return false;
+}
 
 /// All known ISAs, best first.
 constexpr int ISA_COUNT = 4;

@@ -291,14 +291,27 @@ void multiplyAll(const Record& r, const float* bias, Context& context) {
   }
 }
 
+/// Whether the matrix unit makes a product of float32 sooner than multiply-adds do, with all that is packed for it.
+template <class Record>
+bool isLarge(const Record& r) {
+  return least(least(r.M, r.N), r.K) >= 64;
+}
+
 template <class S, bool adds, class Record>
 void multiplyBatch(const Record& r, const float* bias, Context& context) {
-  if (r.bfloat16 == 0) return multiplyAll<S, FloatTiles<S>, adds>(r, bias, context);
+  const bool isBfloat16 = r.bfloat16 != 0;
   if constexpr (S::hasBfloat16) {
-    if (context.bfloat16 == Bfloat16::amx) return multiplyAll<S, UnitTiles<S>, adds>(r, bias, context);
-    if (context.bfloat16 == Bfloat16::avx512) return multiplyAll<S, PairTiles<S, true>, adds>(r, bias, context);
+    const Multipliers by = context.multipliers;
+    if (isBfloat16 && by.bfloat16 == Bfloat16::amx) return multiplyAll<S, UnitTiles<S, 1>, adds>(r, bias, context);
+    if (isBfloat16 && by.bfloat16 == Bfloat16::avx512) {
+      return multiplyAll<S, PairTiles<S, true>, adds>(r, bias, context);
+    }
+    if (!isBfloat16 && by.float32 == Float32::amx && isLarge(r)) {
+      return multiplyAll<S, UnitTiles<S, 3>, adds>(r, bias, context);
+    }
   }
-  multiplyAll<S, PairTiles<S, false>, adds>(r, bias, context);
+  if (isBfloat16) return multiplyAll<S, PairTiles<S, false>, adds>(r, bias, context);
+  multiplyAll<S, FloatTiles<S>, adds>(r, bias, context);
 }
 
 template <class S>

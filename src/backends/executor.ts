@@ -63,6 +63,12 @@ export interface LoadedProgram {
 }
 
 /**
+ * What computes large products of float32 numbers: the processor's matrix unit (AMX), from each number in three parts, or multiplications
+ * of the numbers themselves.
+ */
+export type Float32Unit = 'amx' | 'direct';
+
+/**
  * What computes products of bfloat16 numbers: the processor's matrix unit (AMX), its instruction for pairs (AVX512-BF16), or
  * those for float32.
  */
@@ -75,6 +81,7 @@ export interface Backend {
   readonly isa: string;
   readonly threads: number;
   readonly numerics: Numerics;
+  readonly float32: Float32Unit;
   readonly bfloat16: Bfloat16Unit;
   /** Where programs run: `a thread of its own`, `a worker`, `a worker, shared memory`, or `the calling thread` and why. */
   readonly place: string;

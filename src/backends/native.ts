@@ -2,7 +2,7 @@
 import { builtin } from '../host/node.js';
 import { describeFault, faults, MalformedProgramError } from '../program/check.js';
 import { fingerprint } from '../program/encode.js';
-import type { Backend, Bfloat16Unit, Numerics } from './executor.js';
+import type { Backend, Bfloat16Unit, Float32Unit, Numerics } from './executor.js';
 import { MemoryHeap } from './heap.js';
 import { localExecutor } from './local.js';
 import type { Loader } from './machine.js';
@@ -18,6 +18,8 @@ export interface NativeOptions {
   readonly numerics?: Numerics;
   /** At most so many. Default: what the process may use. */
   readonly threads?: number;
+  /** What multiplies large matrices of float32. Default: the matrix unit where there is one; strict numerics never use it. */
+  readonly float32?: Float32Unit;
   /** What multiplies bfloat16 numbers. Default: the best that the ISA has here; strict numerics always emulate. */
   readonly bfloat16?: Bfloat16Unit;
   readonly reason?: string;
@@ -29,6 +31,8 @@ export interface NativeAttempt {
   readonly usable: boolean;
   /** Why it can or cannot be used here. */
   readonly cause: string;
+  /** What can multiply large matrices of float32, best first. */
+  readonly float32: readonly Float32Unit[];
   /** What can multiply bfloat16 numbers, best first. */
   readonly bfloat16: readonly Bfloat16Unit[];
 }
@@ -47,6 +51,7 @@ interface Addon {
     readonly compiled: boolean;
     readonly usable: boolean;
     readonly reason: string;
+    readonly float32: readonly Float32Unit[];
     readonly bfloat16: readonly Bfloat16Unit[];
   }[];
   /** GFLOP/s of multiply-adds that never leave the registers, by the calling thread. */
@@ -55,7 +60,13 @@ interface Addon {
   barrier(threads: number, milliseconds: number): number;
   /** A wish for memory that has not been touched yet. */
   preferHugePages(heap: Uint8Array): void;
-  readonly Program: new (words: Int32Array, isa: string, numerics: Numerics, bfloat16?: Bfloat16Unit) => NativeProgram;
+  readonly Program: new (
+    words: Int32Array,
+    isa: string,
+    numerics: Numerics,
+    float32?: Float32Unit,
+    bfloat16?: Bfloat16Unit,
+  ) => NativeProgram;
   readonly Thread: new (threads: number) => NativeThread;
 }
 
@@ -105,7 +116,9 @@ function loadAddon(): Addon {
 export const nativeLimits = (): Pick<Addon, 'peak' | 'barrier'> => loadAddon();
 
 const attemptsOf = (addon: Addon): NativeAttempt[] =>
-  addon.candidates().map(({ isa, usable, reason, bfloat16 }) => ({ isa, usable, cause: reason, bfloat16 }));
+  addon.candidates().map(({ isa, usable, reason, float32, bfloat16 }) => ({
+    ...{ isa, usable, cause: reason, float32, bfloat16 },
+  }));
 
 /** Tries every ISA, best first; one attempt named `native` where the addon itself cannot be used. */
 export function probeNative(): NativeAttempt[] {
@@ -113,7 +126,7 @@ export function probeNative(): NativeAttempt[] {
     return attemptsOf(loadAddon());
   } catch (error) {
     if (!(error instanceof NativeUnavailableError)) throw error;
-    return [{ isa: 'native', usable: false, cause: error.message, bfloat16: [] }];
+    return [{ isa: 'native', usable: false, cause: error.message, float32: [], bfloat16: [] }];
   }
 }
 
@@ -155,13 +168,13 @@ function stayAwake(run: Promise<void>): void {
 function loaderOver(
   heap: MemoryHeap,
   addon: Addon,
-  { isa, numerics, threads, bfloat16 }: Pick<Backend, 'isa' | 'numerics' | 'threads' | 'bfloat16'>,
+  { isa, numerics, threads, float32, bfloat16 }: Pick<Backend, 'isa' | 'numerics' | 'threads' | 'float32' | 'bfloat16'>,
 ): Loader {
   const thread = new addon.Thread(threads);
   const hasIdleCore = threads < usableThreads().count;
   return {
     load(words, dataElements) {
-      const program = new addon.Program(words, isa, numerics, bfloat16);
+      const program = new addon.Program(words, isa, numerics, float32, bfloat16);
       const found = program.check(dataElements);
       if (found !== null) {
         const fault = { ...found, fault: faults[found.fault] ?? 'header' };
@@ -196,15 +209,18 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
     const causes = (chosen === undefined ? attempts : [chosen]).map((attempt) => `${attempt.isa}: ${attempt.cause}`);
     throw new NativeUnavailableError(`Expected isa ${isa} to be usable here but ${causes.join('; ')}`);
   }
-  const ways: readonly Bfloat16Unit[] = numerics === 'strict' ? ['emulated'] : chosen.bfloat16;
-  const { bfloat16 = ways[0] ?? 'emulated' } = options;
-  if (!ways.includes(bfloat16)) {
+  const wayOf = <Way extends string>(type: string, wanted: Way | undefined, best: readonly Way[], plain: Way): Way => {
+    const ways = numerics === 'strict' ? [plain] : best;
+    const way = wanted ?? ways[0] ?? plain;
+    if (ways.includes(way)) return way;
     throw new NativeUnavailableError(
-      `Expected bfloat16 of isa ${chosen.isa} with ${numerics} numerics to be one of ${ways.join(', ')} here but received ${bfloat16}`,
+      `Expected ${type} of isa ${chosen.isa} with ${numerics} numerics to be one of ${ways.join(', ')} here but received ${way}`,
     );
-  }
+  };
+  const float32 = wayOf('float32', options.float32, chosen.float32, 'direct');
+  const bfloat16 = wayOf('bfloat16', options.bfloat16, chosen.bfloat16, 'emulated');
   const { count: threads, reason: whySoMany } = threadsWithin(MAX_THREADS, options.threads);
-  const kernels = { isa: chosen.isa, numerics, threads, bfloat16 };
+  const kernels = { isa: chosen.isa, numerics, threads, float32, bfloat16 };
   return {
     name: 'native',
     ...kernels,

@@ -21,7 +21,7 @@ const shapes: readonly Shape[] = [
   { M: 333, N: 2500, K: 1100, a: 'T', b: 'T' },
   { M: 2050, N: 400, K: 300, a: 'T', b: 'N' },
 ];
-/** Rows and columns of a part. */
+/** Rows and columns of a part, the last of which has what is left, too: each is large enough for a matrix unit. */
 const PART = 97;
 
 const random = (index: number): number => (Math.imul(index + 1, 0x9e3779b1) >>> 8) / 2 ** 24 - 0.5;
@@ -45,9 +45,12 @@ function product({ M, N, K, a, b }: Shape, bfloat16: number, instruction: 'matmu
     },
     scalars: {},
   });
-  const starts = (size: number): number[] => [...Array(Math.ceil(size / PART)).keys()].map((part) => part * PART);
-  const parts = starts(M).flatMap((row) =>
-    starts(N).map((column) => call(partsAt, row, column, Math.min(PART, M - row), Math.min(PART, N - column))),
+  const cut = (size: number): (readonly [start: number, length: number])[] => {
+    const count = Math.floor(size / PART);
+    return [...Array(count).keys()].map((part) => [part * PART, part + 1 < count ? PART : size - part * PART]);
+  };
+  const parts = cut(M).flatMap(([row, rows]) =>
+    cut(N).map(([column, columns]) => call(partsAt, row, column, rows, columns)),
   );
   const factors = Float32Array.from({ length: wholeAt - aAt }, (_, index) => random(index));
   const before = Float32Array.from({ length: M * N }, (_, index) => random(index * 3));
@@ -55,15 +58,17 @@ function product({ M, N, K, a, b }: Shape, bfloat16: number, instruction: 'matmu
 }
 
 if (absence === undefined) {
-  for (const { isa, usable, bfloat16: ways } of probeNative()) {
-    for (const way of usable ? (['float32', ...ways] as const) : []) {
+  for (const { isa, usable, float32: units, bfloat16: ofBfloat16 } of probeNative()) {
+    const ways = [...units.map((float32) => ({ float32 })), ...ofBfloat16.map((bfloat16) => ({ bfloat16 }))];
+    for (const way of usable ? ways : []) {
       for (const threads of [1, 3]) {
-        test(`${isa}, ${way}, ${threads} threads: a product has the bits of its parts`, async (t) => {
-          const backend = nativeBackend({ isa, threads, ...(way !== 'float32' && { bfloat16: way }) });
+        const title = Object.entries(way).join().replace(',', ' ');
+        test(`${isa}, ${title}, ${threads} threads: a product has the bits of its parts`, async (t) => {
+          const backend = nativeBackend({ isa, threads, ...way });
           const executor = backend.createExecutor();
           for (const shape of shapes) {
             for (const instruction of ['matmul', 'matmulAdd'] as const) {
-              const made = product(shape, way === 'float32' ? 0 : 1, instruction);
+              const made = product(shape, 'bfloat16' in way ? 1 : 0, instruction);
               const elements = made.partsAt + made.before.length;
               await executor.grow(elements);
               await executor.write(made.aAt, 'f32', made.factors);

@@ -9,6 +9,7 @@ import {
   type Backend,
   type Bfloat16Unit,
   type ElementType,
+  type Float32Unit,
   type Numerics,
   OutOfMemoryError,
 } from '../../src/backends/executor.js';
@@ -185,22 +186,29 @@ interface ReplayOptions {
   readonly isa: string;
   readonly numerics: Numerics;
   readonly threads: number;
+  /** Default: direct. */
+  readonly float32?: Float32Unit;
   /** Default: emulated. */
   readonly bfloat16?: Bfloat16Unit;
 }
 
-export function replayBackend({ command, bfloat16 = 'emulated', ...kernels }: ReplayOptions): Backend {
+export function replayBackend({
+  command,
+  float32 = 'direct',
+  bfloat16 = 'emulated',
+  ...kernels
+}: ReplayOptions): Backend {
   const { isa, numerics, threads } = kernels;
   return {
     name: 'native',
     ...kernels,
-    bfloat16,
+    ...{ float32, bfloat16 },
     place: 'a process of its own',
     reason: 'asked for by SEQGRAD_REPLAY',
     createExecutor: () =>
       new ChannelExecutor(
         4,
-        new ReplayChannel(new Replay([...command, 'serve', isa, numerics, `${threads}`, bfloat16])),
+        new ReplayChannel(new Replay([...command, 'serve', isa, numerics, `${threads}`, float32, bfloat16])),
       ),
   };
 }

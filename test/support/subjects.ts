@@ -2,8 +2,8 @@
  * The backends that the suites examine: every one that works here, on one thread and on several; those that do not, with their cause.
  * Where kernels in replay are asked for, it is those.
  */
-import type { Backend, Bfloat16Unit, Numerics } from '../../src/backends/executor.js';
-import { nativeBackend, probeNative } from '../../src/backends/native.js';
+import type { Backend, Bfloat16Unit, Float32Unit, Numerics } from '../../src/backends/executor.js';
+import { type NativeAttempt, nativeBackend, probeNative } from '../../src/backends/native.js';
 import { referenceBackend } from '../../src/backends/reference.js';
 import { wasmBackend } from '../../src/backends/wasm.js';
 import { nameOfBuild, probeWasm } from '../../src/backends/wasm-builds.js';
@@ -19,8 +19,8 @@ export interface Subject extends Examined {
   readonly strict: boolean;
   /** Subjects of one group give the same bits: all strict ones, and those of an ISA on however many threads. */
   readonly group: string | undefined;
-  /** Differs from another subject only in what multiplies bfloat16 numbers. */
-  readonly forBfloat16: boolean;
+  /** Differs from another subject only in what multiplies matrices. */
+  readonly forProducts: boolean;
 }
 
 export interface MissingSubject {
@@ -33,7 +33,7 @@ const bothNumerics: readonly Numerics[] = ['fast', 'strict'];
 /** One thread; and several, a number by which little can be divided, of which some have to share a core. */
 export const threadCounts: readonly number[] = [1, 3];
 
-/** `place` tells native kernels in the addon from those in replay; `by` what multiplies bfloat16 numbers where that is not the best. */
+/** `place` tells native kernels in the addon from those in replay; `by` what multiplies matrices where that is not the best. */
 function subjectOf(backend: Backend, place = 'native', by = ''): Subject {
   const { name, isa, numerics, threads } = backend;
   const isReference = name === 'reference';
@@ -46,8 +46,15 @@ function subjectOf(backend: Backend, place = 'native', by = ''): Subject {
     strict,
     group: strict ? 'strict' : isReference ? undefined : kernels,
     mayFlush: name === 'native' && numerics === 'fast',
-    forBfloat16: by !== '',
+    forProducts: by !== '',
   };
+}
+
+interface Way {
+  readonly numerics: Numerics;
+  readonly float32: Float32Unit;
+  readonly bfloat16: Bfloat16Unit;
+  readonly by?: string;
 }
 
 interface Found {
@@ -55,22 +62,24 @@ interface Found {
   readonly missing: readonly MissingSubject[];
 }
 
-/** How kernels of an ISA can run: with what multiplies bfloat16 numbers, best first; a name for all but the first. */
-const waysOf = (
-  ways: readonly Bfloat16Unit[],
-): readonly { numerics: Numerics; bfloat16: Bfloat16Unit; by?: string }[] => [
-  { numerics: 'fast', bfloat16: ways[0] ?? 'emulated' },
-  { numerics: 'strict', bfloat16: 'emulated' },
-  ...ways.slice(1).map((bfloat16) => ({ numerics: 'fast', bfloat16, by: `, bfloat16 ${bfloat16}` }) as const),
-];
+/** How kernels of an ISA can run: with what multiplies matrices, best first; a name for all but the first. */
+function waysOf({ float32, bfloat16 }: Pick<NativeAttempt, 'float32' | 'bfloat16'>): readonly Way[] {
+  const best = { numerics: 'fast', float32: float32[0] ?? 'direct', bfloat16: bfloat16[0] ?? 'emulated' } as const;
+  return [
+    best,
+    { numerics: 'strict', float32: 'direct', bfloat16: 'emulated' },
+    ...float32.slice(1).map((way) => ({ ...best, float32: way, by: `, float32 ${way}` })),
+    ...bfloat16.slice(1).map((way) => ({ ...best, bfloat16: way, by: `, bfloat16 ${way}` })),
+  ];
+}
 
 /** Every backend there is. */
 async function findAll(): Promise<Found> {
   const subjects = [subjectOf(referenceBackend())];
   const missing: MissingSubject[] = [];
-  for (const { isa, usable, cause, bfloat16: ways } of probeNative()) {
+  for (const { isa, usable, cause, ...units } of probeNative()) {
     if (!usable) missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
-    for (const { by, ...way } of usable ? waysOf(ways) : []) {
+    for (const { by, ...way } of usable ? waysOf(units) : []) {
       for (const threads of threadCounts)
         subjects.push(subjectOf(nativeBackend({ isa, threads, ...way }), 'native', by));
     }
@@ -94,7 +103,7 @@ async function findReplay(asked: readonly Asked[]): Promise<Found> {
   const native = probeNative();
   for (const { place, isa, command } of asked) {
     const here = native.find((attempt) => attempt.isa === isa && attempt.usable);
-    for (const { by, ...way } of waysOf(here?.bfloat16 ?? [])) {
+    for (const { by, ...way } of waysOf(here ?? { float32: [], bfloat16: [] })) {
       for (const threads of threadCounts) {
         subjects.push(subjectOf(replayBackend({ command, isa, threads, ...way }), place, by));
       }
