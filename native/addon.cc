@@ -13,14 +13,6 @@
 namespace seqgrad::addon {
 namespace {
 
-/// Names of all ways up to the best, which comes first.
-template <class Way>
-Napi::Array namesOf(Napi::Env env, Way best) {
-  Napi::Array names = Napi::Array::New(env);
-  for (int way = static_cast<int>(best); way >= 0; way--) names.Set(names.Length(), nameOf(static_cast<Way>(way)));
-  return names;
-}
-
 Napi::Value candidates(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   Napi::Array list = Napi::Array::New(env, ISA_COUNT);
@@ -31,8 +23,12 @@ Napi::Value candidates(const Napi::CallbackInfo& info) {
     candidate.Set("compiled", Napi::Boolean::New(env, isa.fast != nullptr));
     candidate.Set("usable", Napi::Boolean::New(env, isa.fast != nullptr && isa.usable));
     candidate.Set("reason", isa.reason);
-    candidate.Set("float32", namesOf(env, isa.best.float32));
-    candidate.Set("bfloat16", namesOf(env, isa.best.bfloat16));
+    Napi::Array ways = Napi::Array::New(env);
+    for (int way = static_cast<int>(isa.best); way >= static_cast<int>(isa.simplest); way--) {
+      ways.Set(ways.Length(), nameOf(static_cast<Bfloat16>(way)));
+    }
+    candidate.Set("hasStrict", Napi::Boolean::New(env, isa.strict != nullptr));
+    candidate.Set("bfloat16", ways);
     list.Set(i, candidate);
   }
   return list;
@@ -45,7 +41,7 @@ Napi::Value peak(const Napi::CallbackInfo& info) {
   double milliseconds;
   if (!kernelsOf(env, info[0], info[1], kernels) || !millisecondsOf(env, info[2], milliseconds)) return Napi::Value();
   using Clock = std::chrono::steady_clock;
-  const auto adds = kernels.numerics == Program::Numerics::fast ? kernels.isa->fastAdds : kernels.isa->strictAdds;
+  const auto adds = kernels.isa->adds(kernels.numerics == Program::Numerics::strict);
   const double wanted = milliseconds * 1e-3;
   double flops = 0, seconds = 0;
   float result;

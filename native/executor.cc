@@ -26,16 +26,16 @@ const char* describe(RunError error) {
 }
 
 std::unique_ptr<Program> Program::create(const int32_t* words, size_t count, const Isa& isa, Numerics numerics,
-                                         Multipliers multipliers) {
+                                         Bfloat16 bfloat16) {
   std::unique_ptr<Program> program(new (std::nothrow) Program);
   if (program == nullptr) return nullptr;
   program->words_.reset(new (std::nothrow) int32_t[count + 1]);
   if (program->words_ == nullptr) return nullptr;
   std::copy_n(words, count, program->words_.get());
   program->count_ = count;
-  program->dispatch_ = numerics == Numerics::fast ? isa.fast : isa.strict;
+  program->dispatch_ = isa.dispatch(numerics == Numerics::strict);
   program->numerics_ = numerics;
-  program->multipliers_ = multipliers;
+  program->bfloat16_ = bfloat16;
   return program;
 }
 
@@ -84,7 +84,7 @@ RunError Program::run(float* heap, double heapElements, int32_t first, int32_t l
                       double* milliseconds) const {
   if (!(checkedElements_ >= 0) || !(heapElements >= checkedElements_)) return RunError::unchecked;
   if (first < 0 || first > last || last > records_) return RunError::records;
-  Context context{team, nullptr, multipliers_};
+  Context context{team, nullptr, bfloat16_};
   if (workspaceElements_ > 0) {
     context.workspace = team.workspace(workspaceElements_);
     if (context.workspace == nullptr) return RunError::memory;

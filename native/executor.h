@@ -23,10 +23,10 @@ class Program {
  public:
   enum class Numerics { fast, strict };
 
-  /// Copies the words, so that what was checked is what runs. Null if there is no memory for them. `multipliers` are
-  /// the ISA's best or less; strict numerics take the least.
+  /// Copies the words, so that what was checked is what runs. Null if there is no memory for them. `bfloat16` is the
+  /// ISA's or less; strict numerics take the least.
   static std::unique_ptr<Program> create(const int32_t* words, size_t count, const Isa& isa, Numerics numerics,
-                                         Multipliers multipliers);
+                                         Bfloat16 bfloat16);
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
@@ -53,7 +53,7 @@ class Program {
   double workspaceElements_ = 0;
   Dispatch dispatch_ = nullptr;
   Numerics numerics_ = Numerics::fast;
-  Multipliers multipliers_;
+  Bfloat16 bfloat16_ = Bfloat16::emulated;
 };
 
 }  // namespace seqgrad

@@ -63,11 +63,12 @@ void fillHeap(float* heap, size_t elements, uint32_t seed) {
   }
 }
 
-/// The ISA and numerics of an input, among those that work here.
-const Isa& isaOf(uint32_t choice) {
+/// The ISA of an input, among those that work here with such numerics.
+const Isa& isaOf(uint32_t choice, bool isStrict) {
   std::vector<const Isa*> usable;
   for (int i = 0; i < seqgrad::ISA_COUNT; i++) {
-    if (seqgrad::isas()[i].usable) usable.push_back(&seqgrad::isas()[i]);
+    const Isa& isa = seqgrad::isas()[i];
+    if (isa.usable && isa.dispatch(isStrict) != nullptr) usable.push_back(&isa);
   }
   return *usable[choice % usable.size()];
 }
@@ -116,8 +117,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::vector<int32_t> words(size < sizeof choices ? 0 : (size - sizeof choices) / sizeof(int32_t));
   if (!words.empty()) std::memcpy(words.data(), data + sizeof choices, words.size() * sizeof(int32_t));
 
-  const Isa& isa = isaOf(choices[1] >> 1);
-  const auto numerics = choices[1] & 1 ? Program::Numerics::strict : Program::Numerics::fast;
+  const bool isStrict = choices[1] & 1;
+  const Isa& isa = isaOf(choices[1] >> 1, isStrict);
+  const auto numerics = isStrict ? Program::Numerics::strict : Program::Numerics::fast;
   const auto program = Program::create(words.data(), words.size(), isa, numerics, isa.best);
   if (program == nullptr) return 0;
   const size_t elements = seqgrad::RESERVED + std::min(choices[0], static_cast<uint32_t>(MOST_ELEMENTS));

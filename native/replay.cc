@@ -1,11 +1,11 @@
 // Runs programs without Node: for sanitizers, emulators and profilers.
 //
 //     replay run ISA fast|strict THREADS HEAP PROGRAM [OUT]
-//     replay serve ISA fast|strict THREADS [amx|direct amx|avx512-bf16|emulated]
+//     replay serve ISA fast|strict THREADS [amx|avx512-bf16|emulated]
 //
-// What multiplies float32 and bfloat16 numbers is the best there is, unless it is named. `run` takes files: HEAP of
-// 4-byte elements, PROGRAM of int32 words; OUT gets the heap. `serve` is an executor: requests from standard input,
-// replies to standard output.
+// What multiplies bfloat16 numbers is the best there is, unless it is named. `run` takes files: HEAP of 4-byte
+// elements, PROGRAM of int32 words; OUT gets the heap. `serve` is an executor: requests from standard input, replies to
+// standard output.
 //
 // A request is a Request and its words, a reply a Reply and its words; test/support/replay.ts is the other side. The
 // heap is exactly as large as asked for, and every run has a workspace of its own, so that AddressSanitizer sees each
@@ -23,8 +23,8 @@
 
 namespace {
 
+using seqgrad::Bfloat16;
 using seqgrad::Isa;
-using seqgrad::Multipliers;
 using seqgrad::Program;
 
 [[noreturn]] void fail(const char* expected, const char* received) {
@@ -37,31 +37,28 @@ struct Kernels {
   const Isa& isa;
   Program::Numerics numerics;
   int threads;
-  Multipliers by;
+  Bfloat16 bfloat16;
 };
 
-/// The way of that name, or the best if there is none.
-template <class Way>
-Way wayOf(Way best, const char* name) {
-  Way found = best;
-  if (name != nullptr && !seqgrad::findWay(best, name, found)) fail("what multiplies such numbers here", name);
+/// The way of that name, or the ISA's best if there is none.
+Bfloat16 bfloat16Of(const Isa& isa, const char* name) {
+  Bfloat16 found = isa.best;
+  if (name != nullptr && !findBfloat16(isa, name, found)) fail("what multiplies bfloat16 numbers here", name);
   return found;
 }
 
-Kernels kernelsOf(const char* name, const char* numerics, const char* threads, const char* float32 = nullptr,
-                  const char* bfloat16 = nullptr) {
-  const Isa* isa = seqgrad::findIsa(name);
-  if (isa == nullptr || !isa->usable || isa->fast == nullptr) fail("an ISA that is usable here", name);
+Kernels kernelsOf(const char* name, const char* numerics, const char* threads, const char* bfloat16 = nullptr) {
   const bool strict = std::strcmp(numerics, "strict") == 0;
   if (!strict && std::strcmp(numerics, "fast") != 0) fail("fast or strict", numerics);
+  const Isa* isa = seqgrad::findIsa(name, strict);
+  if (isa == nullptr) fail("an ISA that is usable here with such numerics", name);
   const int count = std::atoi(threads);
   if (count < 1 || count > seqgrad::MOST_THREADS) fail("1 to 256 threads", threads);
-  const Multipliers by{wayOf(isa->best.float32, float32), wayOf(isa->best.bfloat16, bfloat16)};
-  return {*isa, strict ? Program::Numerics::strict : Program::Numerics::fast, count, by};
+  return {*isa, strict ? Program::Numerics::strict : Program::Numerics::fast, count, bfloat16Of(*isa, bfloat16)};
 }
 
 std::unique_ptr<Program> programOf(const std::vector<int32_t>& words, Kernels kernels) {
-  auto program = Program::create(words.data(), words.size(), kernels.isa, kernels.numerics, kernels.by);
+  auto program = Program::create(words.data(), words.size(), kernels.isa, kernels.numerics, kernels.bfloat16);
   if (program == nullptr) fail("memory for the program", "none");
   return program;
 }
@@ -232,13 +229,12 @@ int main(int count, char** arguments) {
     return runFiles(kernelsOf(arguments[2], arguments[3], arguments[4]), arguments[5], arguments[6],
                     count == 8 ? arguments[7] : nullptr);
   }
-  if (is("serve") && (count == 5 || count == 7)) {
-    const char *float32 = count == 7 ? arguments[5] : nullptr, *bfloat16 = count == 7 ? arguments[6] : nullptr;
-    return serve(kernelsOf(arguments[2], arguments[3], arguments[4], float32, bfloat16));
+  if (is("serve") && (count == 5 || count == 6)) {
+    return serve(kernelsOf(arguments[2], arguments[3], arguments[4], count == 6 ? arguments[5] : nullptr));
   }
   std::fputs(
       "usage: replay run ISA fast|strict THREADS HEAP PROGRAM [OUT]\n       replay serve ISA fast|strict THREADS "
-      "[amx|direct amx|avx512-bf16|emulated]\n",
+      "[amx|avx512-bf16|emulated]\n",
       stderr);
   return 2;
 }

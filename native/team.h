@@ -58,16 +58,9 @@ class Team {
   double workspaceElements_ = 0;
 };
 
-/// What multiplies large matrices of float32: multiply-adds, or the matrix unit AMX-BF16 parts of the numbers.
-enum class Float32 { direct, amx };
-/// What multiplies bfloat16 numbers: multiply-adds of floats, AVX512-BF16, or the matrix unit.
+/// What multiplies bfloat16 numbers: multiply-adds of floats, AVX512-BF16, or the matrix unit AMX-BF16, which then
+/// multiplies large matrices of float32, too.
 enum class Bfloat16 { emulated, avx512, amx };
-
-/// What matrix products are made by.
-struct Multipliers {
-  Float32 float32 = Float32::direct;
-  Bfloat16 bfloat16 = Bfloat16::emulated;
-};
 
 /// What a kernel is given besides its record.
 struct Context {
@@ -75,7 +68,7 @@ struct Context {
   /// 64-byte aligned; as many elements as the instruction's definition says, meaning nothing before or after.
   float* workspace;
   /// Which of the instructions that a trait with `hasBfloat16` may use are used.
-  Multipliers multipliers;
+  Bfloat16 bfloat16;
 };
 
 }  // namespace seqgrad

@@ -39,17 +39,28 @@ bool kernelsOf(Napi::Env env, Napi::Value isaName, Napi::Value numericsName, Ker
     return false;
   }
   const std::string isa = isaName.As<Napi::String>(), numerics = numericsName.As<Napi::String>();
-  kernels.isa = findIsa(isa.c_str());
-  if (kernels.isa == nullptr || kernels.isa->fast == nullptr || !kernels.isa->usable) {
-    refuse(env, "Expected an ISA that is usable here but received " + isa);
-    return false;
-  }
   if (numerics != "fast" && numerics != "strict") {
     refuse(env, "Expected 'fast' or 'strict' for numerics but received " + numerics);
     return false;
   }
   kernels.numerics = numerics == "fast" ? Program::Numerics::fast : Program::Numerics::strict;
-  return true;
+  kernels.isa = findIsa(isa.c_str(), numerics == "strict");
+  if (kernels.isa != nullptr) return true;
+  refuse(env, "Expected an ISA that is usable here with " + numerics + " numerics but received " + isa);
+  return false;
+}
+
+bool bfloat16Of(Napi::Env env, Napi::Value name, const Isa& isa, Bfloat16& bfloat16) {
+  bfloat16 = isa.best;
+  if (name.IsUndefined()) return true;
+  if (!name.IsString()) {
+    refuse(env, "Expected a string for bfloat16");
+    return false;
+  }
+  const std::string wanted = name.As<Napi::String>();
+  if (findBfloat16(isa, wanted.c_str(), bfloat16)) return true;
+  refuse(env, "Expected what multiplies bfloat16 numbers here but received " + wanted);
+  return false;
 }
 
 }  // namespace seqgrad::addon

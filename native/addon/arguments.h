@@ -54,20 +54,8 @@ struct Kernels {
 /// (isa: string, numerics: 'fast' | 'strict'); false with an exception on its way.
 bool kernelsOf(Napi::Env env, Napi::Value isaName, Napi::Value numericsName, Kernels& kernels);
 
-/// What multiplies numbers of that type, by a name that `nameOf` gives, or the best if none is given; false with an
+/// What multiplies bfloat16 numbers, by a name that `nameOf` gives, or the ISA's best if none is given; false with an
 /// exception on its way.
-template <class Way>
-bool wayOf(Napi::Env env, const char* type, Napi::Value name, Way best, Way& way) {
-  way = best;
-  if (name.IsUndefined()) return true;
-  if (!name.IsString()) {
-    refuse(env, std::string("Expected a string for ") + type);
-    return false;
-  }
-  const std::string wanted = name.As<Napi::String>();
-  if (findWay(best, wanted.c_str(), way)) return true;
-  refuse(env, std::string("Expected what multiplies ") + type + " numbers here but received " + wanted);
-  return false;
-}
+bool bfloat16Of(Napi::Env env, Napi::Value name, const Isa& isa, Bfloat16& bfloat16);
 
 }  // namespace seqgrad::addon

@@ -17,11 +17,10 @@ ProgramObject::ProgramObject(const Napi::CallbackInfo& info) : Wrapped(info) {
   }
   Kernels kernels;
   if (!kernelsOf(env, info[1], info[2], kernels)) return;
-  Multipliers by;
-  const Multipliers& best = kernels.isa->best;
-  if (!wayOf(env, "float32", info[3], best.float32, by.float32)) return;
-  if (!wayOf(env, "bfloat16", info[4], best.bfloat16, by.bfloat16)) return;
-  program_ = Program::create(static_cast<const int32_t*>(words.data), words.length, *kernels.isa, kernels.numerics, by);
+  Bfloat16 bfloat16;
+  if (!bfloat16Of(env, info[3], *kernels.isa, bfloat16)) return;
+  program_ =
+      Program::create(static_cast<const int32_t*>(words.data), words.length, *kernels.isa, kernels.numerics, bfloat16);
   if (program_ == nullptr) refuse(env, "Expected memory for the program but there is none");
 }
 

@@ -16,7 +16,7 @@ namespace {
 
 /// An ISA that this build has no kernels for.
 Isa elsewhere(const char* name) {
-  return {name, nullptr, nullptr, nullptr, nullptr, false, "this build is for another kind of processor", {}};
+  return {name, nullptr, nullptr, nullptr, nullptr, false, "this build is for another kind of processor", {}, {}};
 }
 
 #if defined(__x86_64__)
@@ -65,10 +65,7 @@ Verdict avx2Verdict() {
 /// AVX512-BF16: leaf 7 says in eax how many subleaves it has, and this in the second of them.
 bool hasAvx512Bfloat16() { return cpuid(7).a >= 1 && has(cpuid(7, 1).a, 1u << 5); }
 
-/// AMX-TILE and AMX-BF16, in leaf 7, and that the system saves their registers.
-bool hasAmx() { return has(cpuid(7).d, 1u << 24 | 1u << 22) && has(savedState(), STATE_TILES); }
-
-/// Linux makes room for these registers in a process that asks for it (Documentation/arch/x86/xstate.rst).
+/// Linux makes room for the unit's registers in a process that asks for it (Documentation/arch/x86/xstate.rst).
 bool mayUseAmx() {
 #if defined(__linux__)
   constexpr long ASK_FOR_STATE = 0x1023, TILE_DATA = 18;
@@ -78,21 +75,30 @@ bool mayUseAmx() {
 #endif
 }
 
-Multipliers bestMultipliers() {
-  if (!hasAvx512Bfloat16()) return {};
-  if (hasAmx() && mayUseAmx()) return {Float32::amx, Bfloat16::amx};
-  return {Float32::direct, Bfloat16::avx512};
+/// AMX-TILE and AMX-BF16, in leaf 7, beside AVX-512.
+Verdict amxVerdict(Verdict avx512) {
+  if (!avx512.usable) return avx512;
+  if (!hasAvx512Bfloat16() || !has(cpuid(7).d, 1u << 24 | 1u << 22)) return {false, "the processor lacks AMX-BF16"};
+  if (!has(savedState(), STATE_TILES) || !mayUseAmx()) {
+    return {false, "the operating system does not lend the registers of the matrix unit"};
+  }
+  return {true, "the processor has AVX-512 F, VL, DQ and BW, and a matrix unit, AMX-BF16"};
 }
 
 struct Isas {
   Isa list[ISA_COUNT];
   Isas() {
-    const Verdict avx512 = avx512Verdict(), avx2 = avx2Verdict();
-    list[0] = {"avx512",         avx512Fast,    avx512Strict,  avx512FastAdds,
-               avx512StrictAdds, avx512.usable, avx512.reason, avx512.usable ? bestMultipliers() : Multipliers{}};
-    list[1] = {"avx2", avx2Fast, avx2Strict, avx2FastAdds, avx2StrictAdds, avx2.usable, avx2.reason, {}};
-    list[2] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it", {}};
-    list[3] = elsewhere("neon");
+    constexpr Bfloat16 amx = Bfloat16::amx, emulated = Bfloat16::emulated;
+    const Verdict avx512 = avx512Verdict(), unit = amxVerdict(avx512), avx2 = avx2Verdict();
+    const Bfloat16 best = avx512.usable && hasAvx512Bfloat16() ? Bfloat16::avx512 : emulated;
+    // The unit adds in an order of its own, so it has no strict numerics. What it does not multiply AVX-512 does.
+    list[0] = {"amx", avx512Fast, nullptr, avx512FastAdds, nullptr, unit.usable, unit.reason, amx, amx};
+    list[1] = {"avx512",      avx512Fast,    avx512Strict, avx512FastAdds, avx512StrictAdds,
+               avx512.usable, avx512.reason, best,         emulated};
+    list[2] = {"avx2",      avx2Fast,    avx2Strict, avx2FastAdds, avx2StrictAdds,
+               avx2.usable, avx2.reason, emulated,   emulated};
+    list[3] = {"sse2", sse2, sse2, sse2Adds, sse2Adds, true, "every x86-64 processor has it", emulated, emulated};
+    list[4] = elsewhere("neon");
   }
 };
 
@@ -101,14 +107,16 @@ struct Isas {
 struct Isas {
   Isa list[ISA_COUNT];
   Isas() {
-    list[0] = elsewhere("avx512");
-    list[1] = elsewhere("avx2");
-    list[2] = elsewhere("sse2");
+    list[0] = elsewhere("amx");
+    list[1] = elsewhere("avx512");
+    list[2] = elsewhere("avx2");
+    list[3] = elsewhere("sse2");
 #if defined(__aarch64__)
-    list[3] = {"neon", neonFast, neonStrict, neonFastAdds, neonStrictAdds, true, "every 64-bit Arm processor has it",
-               {}};
+    constexpr Bfloat16 emulated = Bfloat16::emulated;
+    list[4] = {"neon",   neonFast, neonStrict, neonFastAdds, neonStrictAdds, true, "every 64-bit Arm processor has it",
+               emulated, emulated};
 #else
-    list[3] = elsewhere("neon");
+    list[4] = elsewhere("neon");
 #endif
   }
 };
@@ -117,10 +125,8 @@ struct Isas {
 
 }  // namespace
 
-const char* nameOf(Float32 way) { return way == Float32::amx ? "amx" : "direct"; }
-
-const char* nameOf(Bfloat16 way) {
-  switch (way) {
+const char* nameOf(Bfloat16 bfloat16) {
+  switch (bfloat16) {
     case Bfloat16::amx:
       return "amx";
     case Bfloat16::avx512:
@@ -131,14 +137,23 @@ const char* nameOf(Bfloat16 way) {
   return "emulated";
 }
 
+bool findBfloat16(const Isa& isa, const char* name, Bfloat16& found) {
+  for (int way = static_cast<int>(isa.best); way >= static_cast<int>(isa.simplest); way--) {
+    found = static_cast<Bfloat16>(way);
+    if (std::strcmp(name, nameOf(found)) == 0) return true;
+  }
+  return false;
+}
+
 const Isa* isas() {
   static const Isas machine;  // a fact about the machine, the same for every environment
   return machine.list;
 }
 
-const Isa* findIsa(const char* name) {
+const Isa* findIsa(const char* name, bool isStrict) {
   for (const Isa* isa = isas(); isa < isas() + ISA_COUNT; isa++) {
-    if (std::strcmp(name, "auto") == 0 ? isa->usable : std::strcmp(name, isa->name) == 0) return isa;
+    const bool isMeant = std::strcmp(name, "auto") == 0 || std::strcmp(name, isa->name) == 0;
+    if (isMeant && isa->usable && isa->dispatch(isStrict) != nullptr) return isa;
   }
   return nullptr;
 }

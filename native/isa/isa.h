@@ -1,7 +1,6 @@
 // The instruction sets this build has kernels for, and which of them this machine can use.
 #pragma once
 #include <cstdint>
-#include <cstring>
 
 #include "../team.h"
 
@@ -13,33 +12,28 @@ using MultiplyAdds = double (*)(int64_t steps, float* result);
 
 struct Isa {
   const char* name;
-  Dispatch fast, strict;  // null if not compiled
+  Dispatch fast, strict;  // null if not compiled, or if there are no such numerics
   MultiplyAdds fastAdds, strictAdds;
-  bool usable;         // the processor has it and the operating system keeps its registers
-  const char* reason;  // why usable or why not
-  Multipliers best;    // here, in fast numerics
+  bool usable;              // the processor has it and the operating system keeps its registers
+  const char* reason;       // why usable or why not
+  Bfloat16 best, simplest;  // that multiply bfloat16 numbers here, in fast numerics
+
+  Dispatch dispatch(bool isStrict) const { return isStrict ? strict : fast; }
+  MultiplyAdds adds(bool isStrict) const { return isStrict ? strictAdds : fastAdds; }
 };
 
 /// As people call it.
-const char* nameOf(Float32 way);
-const char* nameOf(Bfloat16 way);
+const char* nameOf(Bfloat16 bfloat16);
 
-/// The way of this name, of the best and those before it; false if there is none.
-template <class Way>
-bool findWay(Way best, const char* name, Way& found) {
-  for (int way = static_cast<int>(best); way >= 0; way--) {
-    found = static_cast<Way>(way);
-    if (std::strcmp(name, nameOf(found)) == 0) return true;
-  }
-  return false;
-}
+/// What an ISA can multiply bfloat16 numbers with that has this name; false if there is none.
+bool findBfloat16(const Isa& isa, const char* name, Bfloat16& found);
 
 /// All known ISAs, best first.
-constexpr int ISA_COUNT = 4;
+constexpr int ISA_COUNT = 5;
 const Isa* isas();
 
-/// The ISA of that name, the best usable one for "auto", or null.
-const Isa* findIsa(const char* name);
+/// The usable ISA of that name with such numerics, the best one for "auto", or null.
+const Isa* findIsa(const char* name, bool isStrict);
 
 // Each defined in the file of its ISA.
 void avx512Fast(const int32_t*, float*, Context&);

@@ -301,12 +301,10 @@ template <class S, bool adds, class Record>
 void multiplyBatch(const Record& r, const float* bias, Context& context) {
   const bool isBfloat16 = r.bfloat16 != 0;
   if constexpr (S::hasBfloat16) {
-    const Multipliers by = context.multipliers;
-    if (isBfloat16 && by.bfloat16 == Bfloat16::amx) return multiplyAll<S, UnitTiles<S, 1>, adds>(r, bias, context);
-    if (isBfloat16 && by.bfloat16 == Bfloat16::avx512) {
-      return multiplyAll<S, PairTiles<S, true>, adds>(r, bias, context);
-    }
-    if (!isBfloat16 && by.float32 == Float32::amx && isLarge(r)) {
+    const Bfloat16 by = context.bfloat16;
+    if (isBfloat16 && by == Bfloat16::amx) return multiplyAll<S, UnitTiles<S, 1>, adds>(r, bias, context);
+    if (isBfloat16 && by == Bfloat16::avx512) return multiplyAll<S, PairTiles<S, true>, adds>(r, bias, context);
+    if (!isBfloat16 && by == Bfloat16::amx && isLarge(r)) {
       return multiplyAll<S, UnitTiles<S, 3>, adds>(r, bias, context);
     }
   }

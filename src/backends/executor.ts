@@ -63,12 +63,6 @@ export interface LoadedProgram {
 }
 
 /**
- * What computes large products of float32 numbers: the processor's matrix unit (AMX), from each number in three parts, or multiplications
- * of the numbers themselves.
- */
-export type Float32Unit = 'amx' | 'direct';
-
-/**
  * What computes products of bfloat16 numbers: the processor's matrix unit (AMX), its instruction for pairs (AVX512-BF16), or
  * those for float32.
  */
@@ -77,11 +71,10 @@ export type Bfloat16Unit = 'amx' | 'avx512-bf16' | 'emulated';
 /** A backend that has been found to work here. */
 export interface Backend {
   readonly name: BackendName;
-  /** `sse2`, `avx2`, `avx512`, `neon`, `wasm-simd`, `wasm-relaxed`, `float32` or `float64` (reference). */
+  /** `sse2`, `avx2`, `avx512`, `amx`, `neon`, `wasm-simd`, `wasm-relaxed`, `float32` or `float64` (reference). */
   readonly isa: string;
   readonly threads: number;
   readonly numerics: Numerics;
-  readonly float32: Float32Unit;
   readonly bfloat16: Bfloat16Unit;
   /** Where programs run: `a thread of its own`, `a worker`, `a worker, shared memory`, or `the calling thread` and why. */
   readonly place: string;

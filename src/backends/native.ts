@@ -2,7 +2,7 @@
 import { builtin } from '../host/node.js';
 import { describeFault, faults, MalformedProgramError } from '../program/check.js';
 import { fingerprint } from '../program/encode.js';
-import type { Backend, Bfloat16Unit, Float32Unit, Numerics } from './executor.js';
+import type { Backend, Bfloat16Unit, Numerics } from './executor.js';
 import { MemoryHeap } from './heap.js';
 import { localExecutor } from './local.js';
 import type { Loader } from './machine.js';
@@ -12,14 +12,12 @@ import { threadsWithin, usableThreads } from './threads.js';
 const MAX_THREADS = 256;
 
 export interface NativeOptions {
-  /** `avx512`, `avx2`, `sse2`, `neon`, or `auto` for the best that this machine can use. */
+  /** `amx`, `avx512`, `avx2`, `sse2`, `neon`, or `auto` for the best that this machine can use. */
   readonly isa?: string;
   /** `strict` never fuses a multiplication with an addition. */
   readonly numerics?: Numerics;
   /** At most so many. Default: what the process may use. */
   readonly threads?: number;
-  /** What multiplies large matrices of float32. Default: the matrix unit where there is one; strict numerics never use it. */
-  readonly float32?: Float32Unit;
   /** What multiplies bfloat16 numbers. Default: the best that the ISA has here; strict numerics always emulate. */
   readonly bfloat16?: Bfloat16Unit;
   readonly reason?: string;
@@ -31,8 +29,6 @@ export interface NativeAttempt {
   readonly usable: boolean;
   /** Why it can or cannot be used here. */
   readonly cause: string;
-  /** What can multiply large matrices of float32, best first. */
-  readonly float32: readonly Float32Unit[];
   /** What can multiply bfloat16 numbers, best first. */
   readonly bfloat16: readonly Bfloat16Unit[];
 }
@@ -51,7 +47,7 @@ interface Addon {
     readonly compiled: boolean;
     readonly usable: boolean;
     readonly reason: string;
-    readonly float32: readonly Float32Unit[];
+    readonly hasStrict: boolean;
     readonly bfloat16: readonly Bfloat16Unit[];
   }[];
   /** GFLOP/s of multiply-adds that never leave the registers, by the calling thread. */
@@ -60,13 +56,7 @@ interface Addon {
   barrier(threads: number, milliseconds: number): number;
   /** A wish for memory that has not been touched yet. */
   preferHugePages(heap: Uint8Array): void;
-  readonly Program: new (
-    words: Int32Array,
-    isa: string,
-    numerics: Numerics,
-    float32?: Float32Unit,
-    bfloat16?: Bfloat16Unit,
-  ) => NativeProgram;
+  readonly Program: new (words: Int32Array, isa: string, numerics: Numerics, bfloat16?: Bfloat16Unit) => NativeProgram;
   readonly Thread: new (threads: number) => NativeThread;
 }
 
@@ -115,18 +105,25 @@ function loadAddon(): Addon {
 /** What the machine can do at most, for benchmarks. @throws NativeUnavailableError */
 export const nativeLimits = (): Pick<Addon, 'peak' | 'barrier'> => loadAddon();
 
-const attemptsOf = (addon: Addon): NativeAttempt[] =>
-  addon.candidates().map(({ isa, usable, reason, float32, bfloat16 }) => ({
-    ...{ isa, usable, cause: reason, float32, bfloat16 },
-  }));
+const attemptsOf = (addon: Addon, numerics: Numerics): NativeAttempt[] =>
+  addon.candidates().map(({ isa, usable, reason, hasStrict, bfloat16 }) => {
+    if (numerics === 'fast') return { isa, usable, cause: reason, bfloat16 };
+    if (!usable || hasStrict) return { isa, usable, cause: reason, bfloat16: ['emulated'] };
+    return {
+      isa,
+      usable: false,
+      cause: 'it adds in an order of its own, which strict numerics never do',
+      bfloat16: [],
+    };
+  });
 
-/** Tries every ISA, best first; one attempt named `native` where the addon itself cannot be used. */
-export function probeNative(): NativeAttempt[] {
+/** Tries every ISA with these numerics, best first; one attempt named `native` where the addon itself cannot be used. */
+export function probeNative(numerics: Numerics = 'fast'): NativeAttempt[] {
   try {
-    return attemptsOf(loadAddon());
+    return attemptsOf(loadAddon(), numerics);
   } catch (error) {
     if (!(error instanceof NativeUnavailableError)) throw error;
-    return [{ isa: 'native', usable: false, cause: error.message, float32: [], bfloat16: [] }];
+    return [{ isa: 'native', usable: false, cause: error.message, bfloat16: [] }];
   }
 }
 
@@ -168,13 +165,13 @@ function stayAwake(run: Promise<void>): void {
 function loaderOver(
   heap: MemoryHeap,
   addon: Addon,
-  { isa, numerics, threads, float32, bfloat16 }: Pick<Backend, 'isa' | 'numerics' | 'threads' | 'float32' | 'bfloat16'>,
+  { isa, numerics, threads, bfloat16 }: Pick<Backend, 'isa' | 'numerics' | 'threads' | 'bfloat16'>,
 ): Loader {
   const thread = new addon.Thread(threads);
   const hasIdleCore = threads < usableThreads().count;
   return {
     load(words, dataElements) {
-      const program = new addon.Program(words, isa, numerics, float32, bfloat16);
+      const program = new addon.Program(words, isa, numerics, bfloat16);
       const found = program.check(dataElements);
       if (found !== null) {
         const fault = { ...found, fault: faults[found.fault] ?? 'header' };
@@ -203,24 +200,21 @@ function loaderOver(
 export function nativeBackend(options: NativeOptions = {}): Backend {
   const { isa = 'auto', numerics = 'fast', reason } = options;
   const addon = loadAddon();
-  const attempts = attemptsOf(addon);
+  const attempts = attemptsOf(addon, numerics);
   const chosen = attempts.find((attempt) => (isa === 'auto' ? attempt.usable : attempt.isa === isa));
   if (chosen === undefined || !chosen.usable) {
     const causes = (chosen === undefined ? attempts : [chosen]).map((attempt) => `${attempt.isa}: ${attempt.cause}`);
     throw new NativeUnavailableError(`Expected isa ${isa} to be usable here but ${causes.join('; ')}`);
   }
-  const wayOf = <Way extends string>(type: string, wanted: Way | undefined, best: readonly Way[], plain: Way): Way => {
-    const ways = numerics === 'strict' ? [plain] : best;
-    const way = wanted ?? ways[0] ?? plain;
-    if (ways.includes(way)) return way;
+  const { bfloat16: ways } = chosen;
+  const { bfloat16 = ways[0] ?? 'emulated' } = options;
+  if (!ways.includes(bfloat16)) {
     throw new NativeUnavailableError(
-      `Expected ${type} of isa ${chosen.isa} with ${numerics} numerics to be one of ${ways.join(', ')} here but received ${way}`,
+      `Expected bfloat16 of isa ${chosen.isa} with ${numerics} numerics to be one of ${ways.join(', ')} here but received ${bfloat16}`,
     );
-  };
-  const float32 = wayOf('float32', options.float32, chosen.float32, 'direct');
-  const bfloat16 = wayOf('bfloat16', options.bfloat16, chosen.bfloat16, 'emulated');
+  }
   const { count: threads, reason: whySoMany } = threadsWithin(MAX_THREADS, options.threads);
-  const kernels = { isa: chosen.isa, numerics, threads, float32, bfloat16 };
+  const kernels = { isa: chosen.isa, numerics, threads, bfloat16 };
   return {
     name: 'native',
     ...kernels,

@@ -48,7 +48,6 @@ export function referenceBackend({
     name: 'reference',
     isa,
     threads: 1,
-    float32: 'direct',
     bfloat16: 'emulated',
     place: 'the calling thread',
     numerics,

@@ -9,7 +9,7 @@ export interface BackendOptions {
   /** Default `auto`: native, else WASM, else the reference. Or the environment's SEQGRAD_BACKEND. */
   readonly backend?: 'auto' | BackendName;
   /**
-   * `sse2`, `avx2`, `avx512`, `neon` (native), `wasm-simd`, `wasm-relaxed`, `float32` or `float64` (reference); default: the best that works.
+   * `sse2`, `avx2`, `avx512`, `amx`, `neon` (native), `wasm-simd`, `wasm-relaxed`, `float32` or `float64` (reference); default: the best that works.
    * Or SEQGRAD_ISA.
    */
   readonly isa?: string;
@@ -50,7 +50,7 @@ export interface Attempt {
 }
 
 const isas: Readonly<Record<BackendName, readonly string[]>> = {
-  native: ['sse2', 'avx2', 'avx512', 'neon'],
+  native: ['sse2', 'avx2', 'avx512', 'amx', 'neon'],
   wasm: ['wasm-simd', 'wasm-relaxed'],
   reference: ['float32', 'float64'],
 };

@@ -167,7 +167,6 @@ function describe({ build, threads, passedOver }: Choice, numerics: Numerics, { 
     isa: build.isa,
     threads: threads.count,
     numerics,
-    float32: 'direct',
     bfloat16: 'emulated',
     reason: [why, ...passedOver, `threads: ${threads.reason}`].join('; '),
   } as const;

@@ -15,7 +15,17 @@ export interface Subject {
 }
 
 /** All that can be asked for. */
-export const isas = ['avx512', 'avx2', 'sse2', 'neon', 'wasm-simd', 'wasm-relaxed', 'float32', 'float64'] as const;
+export const isas = [
+  'amx',
+  'avx512',
+  'avx2',
+  'sse2',
+  'neon',
+  'wasm-simd',
+  'wasm-relaxed',
+  'float32',
+  'float64',
+] as const;
 
 export function backendOf(isa: string): BackendName {
   if (isa.startsWith('wasm-')) return 'wasm';
@@ -100,7 +110,7 @@ export async function chooseSubjects({ isas: asked, numerics, threads }: Compari
 }
 
 async function usualIsas(numerics: Numerics, notes: string[]): Promise<string[]> {
-  const native = probeNative();
+  const native = probeNative(numerics);
   const best = native.find(({ usable }) => usable);
   if (best === undefined) {
     notes.push(`native is not measured: ${native.map(({ isa, cause }) => `${isa}: ${cause}`).join('; ')}`);
@@ -123,7 +133,7 @@ async function whyNot(isa: string, numerics: Numerics): Promise<string | undefin
 
 /** Backends that can say whether another one is right: the best native ISA and SIMD in WASM. */
 export async function usableWitnesses(numerics: Numerics): Promise<Subject[]> {
-  const native = probeNative().find(({ usable }) => usable);
+  const native = probeNative(numerics).find(({ usable }) => usable);
   const wasm = (await probeWasm({ shared: false })).find(
     ({ isa, cause }) => isa === 'wasm-simd' && cause === undefined,
   );

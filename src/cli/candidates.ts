@@ -26,6 +26,7 @@ export interface Candidate {
 }
 
 const simdOf: Readonly<Record<string, string>> = {
+  amx: '512 bit, matrices',
   avx512: '512 bit',
   avx2: '256 bit',
   sse2: '128 bit',
@@ -34,14 +35,14 @@ const simdOf: Readonly<Record<string, string>> = {
   'wasm-simd': '128 bit',
 };
 
-/** Float32 sums of twenty terms, through functions whose slopes are 1 at most. */
+/** Float32 sums of seventy terms, through functions whose slopes are 1 at most. */
 const TOLERANCE = 1e-5;
 
-const ROWS = 19;
-const INPUTS = 21;
-const OUTPUTS = 35;
+const ROWS = 67;
+const INPUTS = 69;
+const OUTPUTS = 83;
 
-/** A layer with odd sizes: enough for every lane of a vector, and its rest. */
+/** A layer with odd sizes: enough for every lane of a vector, or for a matrix unit, and its rest. */
 async function layer(backend: Backend): Promise<readonly number[]> {
   const graph = new Graph();
   const numbers = (count: number): number[] => Array.from({ length: count }, (_, index) => Math.sin(index * 0.7) / 2);
@@ -74,8 +75,10 @@ export async function checkBackend(backend: Backend): Promise<void> {
 
 type Probed = Pick<Candidate, 'backend' | 'isa' | 'shared' | 'usable' | 'cause'>;
 
-async function probe(): Promise<Probed[]> {
-  const native = probeNative().map(({ isa, usable, cause }) => ({ backend: 'native', isa, usable, cause }) as const);
+async function probe(numerics: Numerics): Promise<Probed[]> {
+  const native = probeNative(numerics).map(
+    ({ isa, usable, cause }) => ({ backend: 'native', isa, usable, cause }) as const,
+  );
   const wasm = (await probeWasm()).map(
     ({ isa, shared, cause }) =>
       ({
@@ -118,7 +121,7 @@ async function tryOne(probed: Probed, numerics: Numerics, threads: number): Prom
 /** Tries them all, best first, on so many threads where there is more than one. */
 export async function tryAll(numerics: Numerics = 'fast', threads = usableThreads().count): Promise<Candidate[]> {
   const candidates: Candidate[] = [];
-  for (const probed of await probe()) candidates.push(await tryOne(probed, numerics, threads)); // no fight for the cores
+  for (const probed of await probe(numerics)) candidates.push(await tryOne(probed, numerics, threads)); // no fight for the cores
   return candidates;
 }
 

@@ -59,7 +59,10 @@ export function withBackend(command: Command): Command {
   return command
     .optionsGroup('Backend:')
     .option('--backend <name>', 'auto, native, wasm or reference (default: SEQGRAD_BACKEND, else auto)')
-    .option('--isa <name>', 'one instruction set: sse2, avx2, avx512, neon, wasm-simd, wasm-relaxed, float32, float64')
+    .option(
+      '--isa <name>',
+      'one instruction set: sse2, avx2, avx512, amx, neon, wasm-simd, wasm-relaxed, float32, float64',
+    )
     .option('--numerics <kind>', 'fast, or strict: the same bits on every backend (default: fast)')
     .option(
       '--threads <n>',

@@ -35,8 +35,11 @@ export const subjects = [single('reference', 'float32'), { ...single('reference'
 /** Backends that cannot be tried here. */
 export const missing: { readonly title: string; readonly cause: string }[] = [];
 for (const { isa, usable, cause } of probeNative()) {
-  if (usable) subjects.push(single('native', isa), single('native', isa, 'strict'));
+  if (usable) subjects.push(single('native', isa));
   else missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
+}
+for (const { isa, usable } of probeNative('strict')) {
+  if (usable) subjects.push(single('native', isa, 'strict'));
 }
 for (const { isa, cause } of await probeWasm({ shared: false })) {
   if (cause === undefined) subjects.push(single('wasm', isa));

@@ -1,6 +1,7 @@
 /** Whatever JavaScript hands to the addon, it answers with a value or an exception and goes on. */
 import test from 'ava';
 import fc from 'fast-check';
+import type { Bfloat16Unit } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { encode } from '../../src/program/encode.js';
 import { absence, checkedProgram, ELEMENTS, fill, loadAddon, newHeap } from './addon.js';
@@ -57,7 +58,7 @@ if (absence === undefined) {
   test('new Program, whatever it is called with', async (t) => {
     const Constructor = addon.Program as unknown as new (...values: unknown[]) => unknown;
     await fc.assert(
-      fc.asyncProperty(almost([words, 'auto', 'fast', 'direct', 'emulated']), async (values) => {
+      fc.asyncProperty(almost([words, 'auto', 'fast', 'emulated']), async (values) => {
         const outcome = await answer(() => new Constructor(...values));
         return outcome instanceof addon.Program || outcome instanceof TypeError;
       }),
@@ -66,29 +67,38 @@ if (absence === undefined) {
     t.pass();
   });
 
-  test('what multiplies matrices: the best there is, one that is named, and none that is not there', (t) => {
-    for (const { isa, float32: float32Ways, bfloat16: bfloat16Ways } of probeNative().filter(({ usable }) => usable)) {
-      t.like(nativeBackend({ isa }), { float32: float32Ways[0], bfloat16: bfloat16Ways[0] });
-      t.like(nativeBackend({ isa, numerics: 'strict' }), { float32: 'direct', bfloat16: 'emulated' });
-      for (const float32 of float32Ways) t.is(nativeBackend({ isa, float32 }).float32, float32);
-      for (const bfloat16 of bfloat16Ways) t.is(nativeBackend({ isa, bfloat16 }).bfloat16, bfloat16);
-      for (const [type, plain] of [
-        ['float32', 'direct'],
-        ['bfloat16', 'emulated'],
-      ]) {
-        const message = `Expected ${type} of isa ${isa} with strict numerics to be one of ${plain} here but received amx`;
-        t.throws(() => nativeBackend({ isa, numerics: 'strict', [type as string]: 'amx' }), { message });
+  test('what multiplies bfloat16 numbers: the best there is, one that is named, and none that is not there', (t) => {
+    for (const numerics of ['fast', 'strict'] as const) {
+      for (const { isa, bfloat16: ways } of probeNative(numerics).filter(({ usable }) => usable)) {
+        t.is(nativeBackend({ isa, numerics }).bfloat16, ways[0] as Bfloat16Unit);
+        for (const bfloat16 of ways) t.is(nativeBackend({ isa, numerics, bfloat16 }).bfloat16, bfloat16);
+        if (ways.includes('amx')) continue;
+        const message = new RegExp(
+          `bfloat16 of isa ${isa} with ${numerics} numerics to be one of .*emulated here but received amx`,
+        );
+        t.throws(() => nativeBackend({ isa, numerics, bfloat16: 'amx' }), { message });
       }
     }
     const Constructor = addon.Program as unknown as new (...values: unknown[]) => unknown;
-    for (const [ways, message] of [
-      [['none'], /float32.*none/],
-      [[undefined, 'none'], /bfloat16.*none/],
-      [[1], /a string for float32/],
-      [['direct', 1], /a string for bfloat16/],
+    for (const [name, message] of [
+      ['none', /bfloat16.*none/],
+      [1, /a string for bfloat16/],
     ] as const) {
-      t.throws(() => new Constructor(words, 'auto', 'fast', ...ways), { instanceOf: TypeError, message });
+      t.throws(() => new Constructor(words, 'auto', 'fast', name), { instanceOf: TypeError, message });
     }
+  });
+
+  test('an ISA without strict numerics is refused with them, and passed over where any is welcome', (t) => {
+    const withoutThem = probeNative('strict').filter(({ isa }) => isa === 'amx');
+    t.is(withoutThem.length, 1);
+    for (const { isa, usable } of withoutThem) {
+      t.false(usable);
+      t.throws(() => nativeBackend({ isa, numerics: 'strict' }), { message: /isa amx to be usable here but amx: / });
+      const Constructor = addon.Program as unknown as new (...values: unknown[]) => unknown;
+      const message = /ISA that is usable here with strict numerics but received amx/;
+      t.throws(() => new Constructor(words, isa, 'strict'), { instanceOf: TypeError, message });
+    }
+    t.not(nativeBackend({ numerics: 'strict' }).isa, 'amx');
   });
 
   test('Program.check, peak, barrier and new Thread, whatever they are called with', async (t) => {

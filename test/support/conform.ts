@@ -18,7 +18,7 @@ function checkTitles(cases: readonly Case[]): void {
     throw new Error(`${cases.length - titles.size} cases have a title that another one has`);
 }
 
-const isProduct = (instruction: InstructionName): boolean => specOf(instruction).dims.includes('bfloat16');
+const takesBfloat16 = (instruction: InstructionName): boolean => specOf(instruction).dims.includes('bfloat16');
 
 export function conforms(instruction: InstructionName, cases: readonly Case[]): void {
   checkTitles(cases);
@@ -33,7 +33,7 @@ export function conforms(instruction: InstructionName, cases: readonly Case[]): 
   };
   const groups = new Map<string, Map<string, (Outcome | undefined)[]>>();
 
-  const examined = subjects.filter(({ forProducts }) => !forProducts || isProduct(instruction));
+  const examined = subjects.filter(({ forBfloat16 }) => !forBfloat16 || takesBfloat16(instruction));
   for (const subject of examined) {
     const { title, group } = subject;
     test.serial(`${instruction}: ${title} agrees with the float64 reference (${cases.length} cases)`, async (t) => {

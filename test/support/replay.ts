@@ -9,7 +9,6 @@ import {
   type Backend,
   type Bfloat16Unit,
   type ElementType,
-  type Float32Unit,
   type Numerics,
   OutOfMemoryError,
 } from '../../src/backends/executor.js';
@@ -181,34 +180,30 @@ class ReplayChannel implements Channel {
   }
 }
 
+/** Whether kernels have strict numerics: all but those of the matrix unit, which adds in an order of its own. */
+export const takesStrict = (isa: string): boolean => isa !== 'amx';
+
 interface ReplayOptions {
   readonly command: readonly string[];
   readonly isa: string;
   readonly numerics: Numerics;
   readonly threads: number;
-  /** Default: direct. */
-  readonly float32?: Float32Unit;
   /** Default: emulated. */
   readonly bfloat16?: Bfloat16Unit;
 }
 
-export function replayBackend({
-  command,
-  float32 = 'direct',
-  bfloat16 = 'emulated',
-  ...kernels
-}: ReplayOptions): Backend {
+export function replayBackend({ command, bfloat16 = 'emulated', ...kernels }: ReplayOptions): Backend {
   const { isa, numerics, threads } = kernels;
   return {
     name: 'native',
     ...kernels,
-    ...{ float32, bfloat16 },
+    bfloat16,
     place: 'a process of its own',
     reason: 'asked for by SEQGRAD_REPLAY',
     createExecutor: () =>
       new ChannelExecutor(
         4,
-        new ReplayChannel(new Replay([...command, 'serve', isa, numerics, `${threads}`, float32, bfloat16])),
+        new ReplayChannel(new Replay([...command, 'serve', isa, numerics, `${threads}`, bfloat16])),
       ),
   };
 }

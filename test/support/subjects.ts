@@ -2,14 +2,14 @@
  * The backends that the suites examine: every one that works here, on one thread and on several; those that do not, with their cause.
  * Where kernels in replay are asked for, it is those.
  */
-import type { Backend, Bfloat16Unit, Float32Unit, Numerics } from '../../src/backends/executor.js';
-import { type NativeAttempt, nativeBackend, probeNative } from '../../src/backends/native.js';
+import type { Backend, Bfloat16Unit, Numerics } from '../../src/backends/executor.js';
+import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { referenceBackend } from '../../src/backends/reference.js';
 import { wasmBackend } from '../../src/backends/wasm.js';
 import { nameOfBuild, probeWasm } from '../../src/backends/wasm-builds.js';
 import { Bench } from './bench.js';
 import type { Examined } from './examine.js';
-import { type Asked, askedOfReplay, replayBackend } from './replay.js';
+import { type Asked, askedOfReplay, replayBackend, takesStrict } from './replay.js';
 
 export interface Subject extends Examined {
   /** Such as `native avx2 strict, 3 threads`. */
@@ -19,8 +19,8 @@ export interface Subject extends Examined {
   readonly strict: boolean;
   /** Subjects of one group give the same bits: all strict ones, and those of an ISA on however many threads. */
   readonly group: string | undefined;
-  /** Differs from another subject only in what multiplies matrices. */
-  readonly forProducts: boolean;
+  /** Differs from another subject only in what multiplies bfloat16 numbers. */
+  readonly forBfloat16: boolean;
 }
 
 export interface MissingSubject {
@@ -33,7 +33,7 @@ const bothNumerics: readonly Numerics[] = ['fast', 'strict'];
 /** One thread; and several, a number by which little can be divided, of which some have to share a core. */
 export const threadCounts: readonly number[] = [1, 3];
 
-/** `place` tells native kernels in the addon from those in replay; `by` what multiplies matrices where that is not the best. */
+/** `place` tells native kernels in the addon from those in replay; `by` what multiplies bfloat16 numbers where that is not the best. */
 function subjectOf(backend: Backend, place = 'native', by = ''): Subject {
   const { name, isa, numerics, threads } = backend;
   const isReference = name === 'reference';
@@ -46,15 +46,8 @@ function subjectOf(backend: Backend, place = 'native', by = ''): Subject {
     strict,
     group: strict ? 'strict' : isReference ? undefined : kernels,
     mayFlush: name === 'native' && numerics === 'fast',
-    forProducts: by !== '',
+    forBfloat16: by !== '',
   };
-}
-
-interface Way {
-  readonly numerics: Numerics;
-  readonly float32: Float32Unit;
-  readonly bfloat16: Bfloat16Unit;
-  readonly by?: string;
 }
 
 interface Found {
@@ -62,26 +55,21 @@ interface Found {
   readonly missing: readonly MissingSubject[];
 }
 
-/** How kernels of an ISA can run: with what multiplies matrices, best first; a name for all but the first. */
-function waysOf({ float32, bfloat16 }: Pick<NativeAttempt, 'float32' | 'bfloat16'>): readonly Way[] {
-  const best = { numerics: 'fast', float32: float32[0] ?? 'direct', bfloat16: bfloat16[0] ?? 'emulated' } as const;
-  return [
-    best,
-    { numerics: 'strict', float32: 'direct', bfloat16: 'emulated' },
-    ...float32.slice(1).map((way) => ({ ...best, float32: way, by: `, float32 ${way}` })),
-    ...bfloat16.slice(1).map((way) => ({ ...best, bfloat16: way, by: `, bfloat16 ${way}` })),
-  ];
-}
+/** What can multiply bfloat16 numbers, best first, with a name for all but the first. */
+const named = (ways: readonly Bfloat16Unit[]): readonly { bfloat16: Bfloat16Unit; by?: string }[] =>
+  ways.map((bfloat16, index) => (index === 0 ? { bfloat16 } : { bfloat16, by: `, bfloat16 ${bfloat16}` }));
 
 /** Every backend there is. */
 async function findAll(): Promise<Found> {
   const subjects = [subjectOf(referenceBackend())];
   const missing: MissingSubject[] = [];
-  for (const { isa, usable, cause, ...units } of probeNative()) {
-    if (!usable) missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
-    for (const { by, ...way } of usable ? waysOf(units) : []) {
-      for (const threads of threadCounts)
-        subjects.push(subjectOf(nativeBackend({ isa, threads, ...way }), 'native', by));
+  for (const numerics of bothNumerics) {
+    for (const { isa, usable, cause, bfloat16: ways } of probeNative(numerics)) {
+      if (!usable && numerics === 'fast') missing.push({ title: isa === 'native' ? isa : `native ${isa}`, cause });
+      for (const { by, ...way } of usable ? named(ways) : []) {
+        for (const threads of threadCounts)
+          subjects.push(subjectOf(nativeBackend({ isa, numerics, threads, ...way }), 'native', by));
+      }
     }
   }
   for (const { cause, ...build } of await probeWasm()) {
@@ -100,12 +88,16 @@ async function findAll(): Promise<Found> {
 async function findReplay(asked: readonly Asked[]): Promise<Found> {
   const witness = await wasmBackend({ isa: 'wasm-simd', numerics: 'strict', threads: 1 });
   const subjects = [subjectOf(referenceBackend()), subjectOf(witness)];
-  const native = probeNative();
-  for (const { place, isa, command } of asked) {
-    const here = native.find((attempt) => attempt.isa === isa && attempt.usable);
-    for (const { by, ...way } of waysOf(here ?? { float32: [], bfloat16: [] })) {
-      for (const threads of threadCounts) {
-        subjects.push(subjectOf(replayBackend({ command, isa, threads, ...way }), place, by));
+  for (const numerics of bothNumerics) {
+    const native = probeNative(numerics);
+    for (const { place, isa, command } of asked) {
+      if (numerics === 'strict' && !takesStrict(isa)) continue;
+      const here = native.find((attempt) => attempt.isa === isa && attempt.usable);
+      const ways = here?.bfloat16 ?? ['emulated']; // in an emulator, as far as is known
+      for (const { by, ...way } of named(ways)) {
+        for (const threads of threadCounts) {
+          subjects.push(subjectOf(replayBackend({ command, isa, numerics, threads, ...way }), place, by));
+        }
       }
     }
   }

@@ -10,7 +10,7 @@ import { BertForMaskedLM } from '../../src/models/bert-masked-lm.js';
 import type { Model } from '../../src/train/model.js';
 import { Trainer, type TrainingStep } from '../../src/train/trainer.js';
 import { randomFrom } from '../support/random.js';
-import { askedOfReplay, replayBackend } from '../support/replay.js';
+import { askedOfReplay, replayBackend, takesStrict } from '../support/replay.js';
 import { backends } from './backends.js';
 import { bitsOf, smallModel, text } from './text.js';
 
@@ -29,12 +29,13 @@ interface Kernels {
 
 const asked = askedOfReplay();
 
-const inReplay: readonly Kernels[] = asked.map(({ place, isa, command }) => ({
+const strictAsked = asked.filter(({ isa }) => takesStrict(isa));
+const inReplay: readonly Kernels[] = strictAsked.map(({ place, isa, command }) => ({
   ...{ title: `${place} ${isa}`, cause: undefined, threads: threadCounts, strict: true },
   load: (numerics, threads) => replayBackend({ command, isa, numerics, threads }),
 }));
 
-const native: readonly Kernels[] = probeNative().map(({ isa, usable, cause }) => ({
+const native: readonly Kernels[] = probeNative('strict').map(({ isa, usable, cause }) => ({
   ...{ title: `native ${isa}`, cause: usable ? undefined : cause, threads: threadCounts, strict: true },
   load: (numerics, threads) => nativeBackend({ isa, numerics, threads }),
 }));
