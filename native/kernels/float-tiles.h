@@ -153,8 +153,11 @@ struct FloatTiles {
   /// Whether both factors are packed always, results may go past the caches, and sums of a panel are kept beside it
   /// from one block of K to the next, as tiles are done so soon that they would wait for c.
   static constexpr bool PACKS_ALL = false, STREAMS = true, KEEPS_SUMS = false;
-  /// Elements of a part of the left factor that are used again for all panels where sums are kept.
-  static constexpr int64_t USED_WITH_KEPT = 0;
+  /// Elements of a result so large that sums are kept.
+  static constexpr int64_t FAR_RESULT = 0;
+  /// Rows of a part at most, and elements of it, over some blocks of K, that are used again and again for all panels:
+  /// they fit the core's own cache. Where sums are kept there may be more.
+  static constexpr int64_t MOST_ROWS = 512, USED_AGAIN = 1 << 17, USED_WITH_KEPT = 0;
   /// What a thread needs while it makes tiles.
   struct Unit {
     Unit() {}

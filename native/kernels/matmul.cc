@@ -15,12 +15,10 @@
 
 namespace seqgrad {
 
-/// Rows of a part: at most, and as few as that packing for them alone costs little.
-constexpr int64_t MOST_ROWS = 512, LEAST_ROWS = 96;
+/// So few rows of a part that packing for them alone costs little.
+constexpr int64_t LEAST_ROWS = 96;
 /// Tickets that several lanes share evenly enough, for each lane.
 constexpr int64_t TICKETS = 4;
-/// Elements of a part of the left factor that are used again and again for all panels: they fit the core's own cache.
-constexpr int64_t USED_AGAIN = 1 << 17;
 /// Tiles whose sums wait in L1 for what follows them: so many that it gets going.
 constexpr int64_t FOLLOWED_TILES = 2;
 /// So many columns of a result that even a left factor whose rows are contiguous is packed, if these lie apart. With
@@ -33,11 +31,13 @@ constexpr int64_t FEW_PANELS = 4, SHORT_ROW = 256;
 constexpr int64_t NEAR_PANEL = 1 << 13, NEAR_ROW = 256, COLLIDING_ROW = 1024;
 /// So few rows of a left factor that packing the right one for them costs more than reading it as it lies.
 constexpr int64_t FEW_ROWS = 128;
-/// Parts that use the panels of a right factor which one of them has packed: less for them than to pack their own.
+/// So many parts use the panels of a right factor that one of them has packed: less for them than to pack their own.
+/// Where sums are kept from block to block of K two are enough, if the panels of as many blocks find room; else c would
+/// be met more often.
 constexpr int64_t MANY_PARTS = 3;
-/// Elements of a result that is surely in the core's caches, of one of which little would be left there when it is
-/// read, and of one that surely is not there when the next block of K comes.
-constexpr int64_t NEAR_RESULT = 1 << 16, STREAMED_RESULT = 3 << 17, FAR_RESULT = 3 << 18;
+/// Elements of a result that is surely in the core's caches, and of one of which little would be left there when it is
+/// read.
+constexpr int64_t NEAR_RESULT = 1 << 16, STREAMED_RESULT = 3 << 17;
 
 /// c = f(sums + residual) from element `at` on, for some rows of so many columns; what f was given goes to
 /// preActivation.
@@ -115,42 +115,42 @@ class Product {
         tiling_(M_, Tiles::ROWS),
         panels_(pieces(N_, WIDTH)) {
     // No sum depends on where the result is cut, so this may depend on the lanes.
-    const int64_t lanes = context.team.lanes(), fewest = pieces(M_, MOST_ROWS),
+    const int64_t lanes = context.team.lanes(), fewest = pieces(M_, Tiles::MOST_ROWS),
                   enough = pieces(TICKETS * lanes, panels_);
     parts_ = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M_, LEAST_ROWS));
     together_ = lanes == 1 ? 1 : least(enough, parts_);
     lie_ = lieOf(r, panels_);
     packs_ = Tiles::PACKS_ALL || r.bColumn != 1 || isWorthPacking<S>(b, r.bRow, K_, M_);
-    keeps_ = packs_ && parts_ >= MANY_PARTS && together_ == 1;
     streams_ = Tiles::STREAMS && !adds && K_ <= BLOCK && M_ * N_ > STREAMED_RESULT && !isFollowed(r) &&
                isAligned<S>(c, r.cRow);
-    keepsSums_ = Tiles::KEEPS_SUMS && M_ * N_ > FAR_RESULT;
+    keepsSums_ = Tiles::KEEPS_SUMS && K_ > BLOCK && M_ * N_ > Tiles::FAR_RESULT;
     fetches_ = !streams_ && M_ * N_ > NEAR_RESULT;
+    mostRows_ = pieces(tiling_.tiles * together_, parts_) * Tiles::ROWS;
+    const int64_t packedTiles = mostRows_ * Tiles::depthOf(BLOCK), room = K_BLOCK * (M_ + N_ + K_BLOCK);
+    const int64_t fittingIfKept = room / (packedTiles + panels_ * PANEL);
+    keeps_ = packs_ && together_ == 1 && (keepsSums_ ? parts_ > 1 && fittingIfKept > 1 : parts_ >= MANY_PARTS);
+    const int64_t fitting = keeps_ ? fittingIfKept : room / packedTiles;
+    const int64_t usedAgain = keepsSums_ ? Tiles::USED_WITH_KEPT : Tiles::USED_AGAIN;
+    span_ = std::clamp(usedAgain / (pieces(M_, parts_) * BLOCK), int64_t{1}, fitting) * BLOCK;
   }
 
   /// Also of no terms, K = 0: c is then what a sum of none becomes.
   void make() const {
+    const auto forSpans = [&](const auto& body) {
+      int64_t begin = 0;
+      do {
+        body(begin, least(begin + span_, K_));
+        begin += span_;
+      } while (begin < K_);
+    };
+    // Where panels are kept all parts meet them before the next ones are packed.
     if (keeps_) {
-      int64_t begin = 0;
-      do {
-        for (int64_t part = 0; part < parts_; part++) makeParts(part, 1, begin, least(begin + BLOCK, K_));
-        begin += BLOCK;
-      } while (begin < K_);
-      return;
+      return forSpans([&](int64_t begin, int64_t end) {
+        for (int64_t part = 0; part < parts_; part++) makeParts(part, 1, begin, end);
+      });
     }
-    // Some parts at a time, enough for all lanes, over some blocks of K: what is packed of them stays in the cores'
-    // caches, and fits the workspace.
-    const int64_t usedAgain = keepsSums_ ? Tiles::USED_WITH_KEPT : USED_AGAIN;
-    const int64_t blocksUsedAgain = usedAgain / (pieces(M_, parts_) * BLOCK);
     for (int64_t part = 0; part < parts_; part += together_) {
-      const int64_t count = least(together_, parts_ - part);
-      const int64_t fitting = K_BLOCK * (M_ + N_ + K_BLOCK) / (packedRows(part, count) * Tiles::depthOf(BLOCK));
-      const int64_t span = std::clamp(blocksUsedAgain, int64_t{1}, fitting) * BLOCK;
-      int64_t begin = 0;
-      do {
-        makeParts(part, count, begin, least(begin + span, K_));
-        begin += span;
-      } while (begin < K_);
+      forSpans([&](int64_t begin, int64_t end) { makeParts(part, least(together_, parts_ - part), begin, end); });
     }
   }
 
@@ -169,12 +169,15 @@ class Product {
   bool keeps_;      // them, for all parts
   bool keepsSums_;  // of a panel, until the last of the blocks of K that are done together
   bool streams_, fetches_;
+  // Some parts are done together, over a span of K, some blocks: what is packed of them stays in the cores' caches, and
+  // fits the workspace.
+  int64_t mostRows_, span_;
 
-  // The workspace, K_BLOCK · (M + N + K_BLOCK): tiles [blocks of a span][tiles of some parts][packed], or kept panels
-  // [panels][packed] behind those of one block.
+  // The workspace, K_BLOCK · (M + N + K_BLOCK): tiles [blocks of a span][tiles of some parts][packed], and kept panels
+  // [blocks of a span][panels][packed].
   float* packedTiles() const { return context_.workspace; }
-  float* keptPanel(int64_t panel) const {
-    return context_.workspace + packedRows(0, parts_) * Tiles::depthOf(BLOCK) + panel * PANEL;
+  float* keptPanel(int64_t panel, int64_t block) const {
+    return packedTiles() + mostRows_ * Tiles::depthOf(span_) + (block * panels_ + panel) * PANEL;
   }
 
   static Lie lieOf(const Record& r, int64_t panels) {
@@ -232,15 +235,15 @@ class Product {
   /// One part by one panel, over K from begin to end. The tiles first … last − 1 are packed, if any.
   void makePanel(int64_t part, int64_t panel, int64_t begin, int64_t end, int64_t first, int64_t last) const {
     alignas(64) float own[PANEL];
-    alignas(64) float waiting[FOLLOWED_TILES * Tiles::ROWS * WIDTH];    // [rows][WIDTH]
-    alignas(64) float kept[Tiles::KEEPS_SUMS ? MOST_ROWS * WIDTH : 1];  // the same of all rows
+    alignas(64) float waiting[FOLLOWED_TILES * Tiles::ROWS * WIDTH];           // [rows][WIDTH]
+    alignas(64) float kept[Tiles::KEEPS_SUMS ? Tiles::MOST_ROWS * WIDTH : 1];  // the same of all rows
     const int64_t column = panel * WIDTH;
     const int width = Tiles::PACKS_ALL ? WIDTH : pieces<int>(least(N_ - column, WIDTH), S::lanes) * S::lanes;
     const bool isPacked = packs_ || column + WIDTH > N_;
-    float* packed = keeps_ ? keptPanel(panel) : own;
     int64_t at = begin;
     do {
       const int64_t k = least(end - at, BLOCK);
+      float* packed = keeps_ ? keptPanel(panel, (at - begin) / BLOCK) : own;
       const float* source = b_ + at * r_.bRow + column * r_.bColumn;
       if (isPacked && !(keeps_ && part > 0)) {
         Tiles::packPanel(source, r_.bRow, r_.bColumn, k, N_ - column, packed, width);
@@ -294,7 +297,7 @@ void multiplyAll(const Record& r, const float* bias, Context& context) {
 /// Whether the matrix unit makes a product of float32 sooner than multiply-adds do, with all that is packed for it.
 template <class Record>
 bool isLarge(const Record& r) {
-  return least(least(r.M, r.N), r.K) >= 64;
+  return least(r.M, r.N) >= 64 && int64_t{r.M} * r.N >= 64 * 96 && r.K >= 32;
 }
 
 template <class S, bool adds, class Record>

@@ -26,8 +26,11 @@ struct UnitTiles {
 
   static constexpr int ROWS = 2 * HALF;
   static constexpr int64_t WIDTH = 2 * HALF, BLOCK = parts == 1 ? 256 : 128, PANEL = parts * (BLOCK / 2) * WIDTH,
-                           LEAST_TERMS = 1 << 22, USED_WITH_KEPT = 1 << 19;
+                           LEAST_TERMS = 1 << 22;
   static constexpr bool PACKS_ALL = true, STREAMS = false, KEEPS_SUMS = true;
+  static constexpr int64_t FAR_RESULT = parts == 1 ? 3 << 18 : 1 << 15;
+  static constexpr int64_t MOST_ROWS = parts == 1 ? 512 : 256, USED_AGAIN = 1 << 17,
+                           USED_WITH_KEPT = parts == 1 ? 1 << 19 : 1 << 17;
 
   /// Words of a row or a column, all its parts; the numbers that no word is left for are zeros.
   static int64_t depthOf(int64_t k) { return pieces<int64_t>(k, Registers::NUMBERS) * Registers::WORDS * parts; }

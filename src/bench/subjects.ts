@@ -140,8 +140,8 @@ export async function usableWitnesses(numerics: Numerics): Promise<Subject[]> {
   return [native, wasm].flatMap((found) => (found === undefined ? [] : [subjectOf(found.isa, numerics, undefined)]));
 }
 
-/** ISAs that have a peak worth the name. */
-export const peakIsas = isas.filter((isa) => backendOf(isa) !== 'reference');
+/** ISAs that have a peak worth the name, and one of their own: the multiply-adds of amx are those of avx512. */
+export const peakIsas = isas.filter((isa) => backendOf(isa) !== 'reference' && isa !== 'amx');
 
 /** All that has a peak, or the ISAs asked for: native ones fused and not, and the WASM builds, with each number of threads. */
 export async function peakSubjects(

@@ -214,9 +214,9 @@ const inBfloat16 = (ofMatmul: Oracle, ofMatmulAdd: Oracle): readonly Question[] 
 
 /** Large enough that a matrix unit makes them of float32. */
 const largeProducts = [
-  [64, 64, 64],
-  [71, 67, 300],
-  [100, 80, 65],
+  [64, 96, 32],
+  [96, 64, 65],
+  [71, 99, 300],
 ] as const;
 const inParts: readonly Question[] = [
   [matmulByUnit, 'c', largeProducts.map(([M, N, K]) => caseOf('matmul', product(M, N, K)))],
@@ -256,6 +256,28 @@ test('another order gives other bits: the oracle would notice', (t) => {
   const oneAfterTheOther = inputs.map((values) => sigma([...(values.get('x') ?? [])]));
   t.notDeepEqual(oneAfterTheOther, inLanes);
 });
+
+for (const { title, bench } of units) {
+  test.serial(
+    `${title}: of float32, a factor that is infinite leaves NaN in its row or column and nowhere else`,
+    async (t) => {
+      const [M, N, K] = [71, 99, 40];
+      const testCase = caseOf('matmul', product(M, N, K));
+      for (const factor of ['a', 'b']) {
+        const inputs = inputsOf(testCase);
+        const [line, k] = [67, 33];
+        const values = inputs.get(factor) as Float64Array;
+        values[factor === 'a' ? line * K + k : k * N + line] = Number.POSITIVE_INFINITY;
+        const { values: results } = await runCase(bench, testCase, inputs, 'misaligned');
+        const isNan = [...(results.get('c') ?? [])].map(Number.isNaN);
+        t.deepEqual(
+          isNan,
+          range(M * N).map((i) => (factor === 'a' ? Math.floor(i / N) : i % N) === line),
+        );
+      }
+    },
+  );
+}
 
 if (units.length === 0)
   test.skip('a matrix unit adds in the order that the contract states (skipped: there is none here)', () => {});
