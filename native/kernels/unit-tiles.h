@@ -102,7 +102,8 @@ struct UnitTiles {
       if constexpr (parts == 1) {
         put(0, i, S::interleaved(S::bfloat16s(numbers.first, numbers.second)));
       } else {
-        for (int part = 0; part < parts; part++) put(part, i, takePart(numbers));
+        for (int part = 0; part + 1 < parts; part++) put(part, i, takePart(numbers));
+        put(parts - 1, i, upperHalves(numbers));  // all that is left
       }
     }
     for (; i < HALF; i++) {
@@ -117,9 +118,12 @@ struct UnitTiles {
   /// The bfloat16 numbers nearest to these, of two the one further from 0, in words; the numbers become what is left.
   static SEQGRAD_INLINE Floats takePart(Two& numbers) {
     const auto nearest = [](Floats x) { return firstOf<S>(S::fromBits(S::bitsOf(x) + S::broadcast(int32_t{0x8000}))); };
-    const Floats first = nearest(numbers.first), second = nearest(numbers.second);
-    numbers = {numbers.first - first, numbers.second - second};
-    return S::fromBits(S::template shiftRight<16>(S::bitsOf(first)) | S::bitsOf(second));
+    const Two part{nearest(numbers.first), nearest(numbers.second)};
+    numbers = {numbers.first - part.first, numbers.second - part.second};
+    return upperHalves(part);
+  }
+  static SEQGRAD_INLINE Floats upperHalves(Two numbers) {
+    return S::fromBits(S::template shiftRight<16>(S::bitsOf(numbers.first)) | S::bitsOf(firstOf<S>(numbers.second)));
   }
 
   /// 32 numbers that follow each other.
