@@ -155,6 +155,9 @@ struct FloatTiles {
   static constexpr bool PACKS_ALL = false, STREAMS = true, KEEPS_SUMS = false;
   /// Elements of a result so large that sums are kept.
   static constexpr int64_t FAR_RESULT = 0;
+  /// So few rows of a part that packing for them alone costs little, and tickets of parts by panels that several lanes
+  /// share evenly enough, for each lane.
+  static constexpr int64_t LEAST_ROWS = 96, TICKETS = 4;
   /// Rows of a part at most, and elements of it, over some blocks of K, that are used again and again for all panels:
   /// they fit the core's own cache. Where sums are kept there may be more.
   static constexpr int64_t MOST_ROWS = 512, USED_AGAIN = 1 << 17, USED_WITH_KEPT = 0;

@@ -15,10 +15,6 @@
 
 namespace seqgrad {
 
-/// So few rows of a part that packing for them alone costs little.
-constexpr int64_t LEAST_ROWS = 96;
-/// Tickets that several lanes share evenly enough, for each lane.
-constexpr int64_t TICKETS = 4;
 /// Tiles whose sums wait in L1 for what follows them: so many that it gets going.
 constexpr int64_t FOLLOWED_TILES = 2;
 /// So many columns of a result that even a left factor whose rows are contiguous is packed, if these lie apart. With
@@ -116,8 +112,8 @@ class Product {
         panels_(pieces(N_, WIDTH)) {
     // No sum depends on where the result is cut, so this may depend on the lanes.
     const int64_t lanes = context.team.lanes(), fewest = pieces(M_, Tiles::MOST_ROWS),
-                  enough = pieces(TICKETS * lanes, panels_);
-    parts_ = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M_, LEAST_ROWS));
+                  enough = pieces(Tiles::TICKETS * lanes, panels_);
+    parts_ = lanes == 1 ? fewest : std::clamp(enough, fewest, pieces(M_, Tiles::LEAST_ROWS));
     together_ = lanes == 1 ? 1 : least(enough, parts_);
     lie_ = lieOf(r, panels_);
     packs_ = Tiles::PACKS_ALL || r.bColumn != 1 || isWorthPacking<S>(b, r.bRow, K_, M_);

@@ -28,6 +28,7 @@ struct UnitTiles {
   static constexpr int64_t WIDTH = 2 * HALF, BLOCK = parts == 1 ? 256 : 128, PANEL = parts * (BLOCK / 2) * WIDTH,
                            LEAST_TERMS = 1 << 22;
   static constexpr bool PACKS_ALL = true, STREAMS = false, KEEPS_SUMS = true;
+  static constexpr int64_t LEAST_ROWS = 128, TICKETS = 16;
   static constexpr int64_t FAR_RESULT = parts == 1 ? 3 << 18 : 1 << 15;
   static constexpr int64_t MOST_ROWS = parts == 1 ? 512 : 256, USED_AGAIN = 1 << 17,
                            USED_WITH_KEPT = parts == 1 ? 1 << 19 : 1 << 17;

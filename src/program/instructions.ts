@@ -254,7 +254,8 @@ export const instructions = {
       `${activations.map((name, code) => `${code} ${name}`).join(', ')}; any other number is none`,
     order:
       'K in blocks of 256. The first block gives s = Σ a·b, or (Σ a·b) + bias; each later block gives s = s + Σ a·b. ' +
-      'K = 0 gives 0 or bias. Then s = s + residual, preActivation = s, c = f(s): the bits that add and the instruction of f give.',
+      'K = 0 gives 0 or bias. Then s = s + residual, preActivation = s, c = f(s): the bits that add and the instruction of f give. ' +
+      'A matrix unit has an order of its own (numerics.md).',
     operands: {
       ...factors,
       bias: { shape: ['N'], access: 'read', optional: true },
@@ -269,7 +270,7 @@ export const instructions = {
   matmulAdd: {
     family: 'matmul',
     meaning: 'c += a · b for each of a batch of matrices',
-    order: 'K in blocks of 256, each c = c + Σ a·b.',
+    order: 'K in blocks of 256, each c = c + Σ a·b. A matrix unit has an order of its own (numerics.md).',
     operands: { ...factors, c: { ...product, access: 'accumulate' } },
     dims: matmulDims,
     flops: '2 * batch * M * N * K',

@@ -26,7 +26,7 @@ function section(name: (typeof instructionNames)[number]): string {
 export const instructionsMarkdown = (): string => `# The instruction set
 
 This page is made from \`src/program/instructions.ts\` by \`npm run build\`. Every instruction runs on every backend: native (sse2, avx2,
-avx512, neon), WASM (simd, relaxed simd) and the reference (float32, float64). The source says what the words of access (read where nothing is
+avx512, amx, neon), WASM (simd, relaxed simd) and the reference (float32, float64). The source says what the words of access (read where nothing is
 said, **write**, **accumulate**, **update**) and of order (\`Σ\`, \`lanes\`, \`fold\`) mean. A question mark: the operand may be left out.
 
 | instruction | family | meaning |

@@ -1,0 +1,61 @@
+/** Products by a matrix unit, of numbers in three parts, are float32: as near to the exact ones as those by multiply-adds. */
+import test from 'ava';
+import { nativeBackend, probeNative } from '../../src/backends/native.js';
+import { encode } from '../../src/program/encode.js';
+
+const [M, N] = [64, 96];
+/** Terms of a sum, and the error that the unit's may have beside that of multiply-adds. */
+const depths = [
+  [64, 1],
+  [256, 1],
+  [1024, 1],
+  [8192, 4],
+] as const;
+
+const random = (index: number): number => (Math.imul(index + 1, 0x9e3779b1) >>> 8) / 2 ** 24 - 0.5;
+
+/** ‖c − exact‖ / ‖Σ |a b|‖ of a product of random numbers. */
+async function errorOf(isa: string, K: number): Promise<number> {
+  const [a, b] = [Float32Array.from({ length: M * K }, (_, i) => random(i)), new Float32Array(K * N)];
+  for (let i = 0; i < b.length; i++) b[i] = random(i + a.length);
+  const [aAt, bAt] = [16_384, 16_384 + a.length];
+  const cAt = bAt + b.length;
+  const dims = {
+    ...{ batch: 1, M, N, K, aBatch: 0, aRow: K, aColumn: 1, bBatch: 0, bRow: N, bColumn: 1, cBatch: 0, cRow: N },
+    ...{ bfloat16: 0, activation: 0 },
+  };
+  const executor = nativeBackend({ isa, threads: 1 }).createExecutor();
+  await executor.grow(cAt + M * N);
+  await executor.write(aAt, 'f32', a);
+  await executor.write(bAt, 'f32', b);
+  const words = encode([{ instruction: 'matmul', operands: { a: aAt, b: bAt, c: cAt }, dims, scalars: {} }]);
+  await (await executor.load(words, cAt + M * N)).run();
+  const c = await executor.read(cAt, 'f32', M * N);
+  await executor.close();
+  let [errors, magnitudes] = [0, 0];
+  for (let index = 0; index < M * N; index++) {
+    const [row, column] = [Math.floor(index / N), index % N];
+    let [exact, magnitude] = [0, 0];
+    for (let k = 0; k < K; k++) {
+      const term = (a[row * K + k] as number) * (b[k * N + column] as number);
+      exact += term;
+      magnitude += Math.abs(term);
+    }
+    errors += ((c[index] as number) - exact) ** 2;
+    magnitudes += magnitude ** 2;
+  }
+  return Math.sqrt(errors / magnitudes);
+}
+
+if (probeNative().some(({ isa, usable }) => isa === 'amx' && usable)) {
+  for (const [K, times] of depths) {
+    test(`sums of ${K} terms by the matrix unit: at most ${times} times the error of multiply-adds`, async (t) => {
+      const [unit, direct] = [await errorOf('amx', K), await errorOf('avx512', K)];
+      t.log(`${(unit / 2 ** -24).toFixed(3)} and ${(direct / 2 ** -24).toFixed(3)} units in the last place of Σ |a b|`);
+      t.not(unit, direct, 'they are not the same kernels');
+      t.true(unit < times * direct, `${unit} is less than ${times} × ${direct}`);
+    });
+  }
+} else {
+  test.skip('products by a matrix unit are as near to the exact ones (skipped: there is no amx here)', () => {});
+}
