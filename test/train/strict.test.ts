@@ -29,14 +29,13 @@ interface Kernels {
 
 const asked = askedOfReplay();
 
-const strictAsked = asked.filter(({ isa }) => takesStrict(isa));
-const inReplay: readonly Kernels[] = strictAsked.map(({ place, isa, command }) => ({
-  ...{ title: `${place} ${isa}`, cause: undefined, threads: threadCounts, strict: true },
+const inReplay: readonly Kernels[] = asked.map(({ place, isa, command }) => ({
+  ...{ title: `${place} ${isa}`, cause: undefined, threads: threadCounts, strict: takesStrict(isa) },
   load: (numerics, threads) => replayBackend({ command, isa, numerics, threads }),
 }));
 
-const native: readonly Kernels[] = probeNative('strict').map(({ isa, usable, cause }) => ({
-  ...{ title: `native ${isa}`, cause: usable ? undefined : cause, threads: threadCounts, strict: true },
+const native: readonly Kernels[] = probeNative().map(({ isa, usable, cause }) => ({
+  ...{ title: `native ${isa}`, cause: usable ? undefined : cause, threads: threadCounts, strict: takesStrict(isa) },
   load: (numerics, threads) => nativeBackend({ isa, numerics, threads }),
 }));
 
