@@ -204,7 +204,9 @@ export function nativeBackend(options: NativeOptions = {}): Backend {
   const chosen = attempts.find((attempt) => (isa === 'auto' ? attempt.usable : attempt.isa === isa));
   if (chosen === undefined || !chosen.usable) {
     const causes = (chosen === undefined ? attempts : [chosen]).map((attempt) => `${attempt.isa}: ${attempt.cause}`);
-    throw new NativeUnavailableError(`Expected isa ${isa} to be usable here but ${causes.join('; ')}`);
+    throw new NativeUnavailableError(
+      `Expected isa ${isa} to be usable here with ${numerics} numerics but ${causes.join('; ')}`,
+    );
   }
   const { bfloat16: ways } = chosen;
   const { bfloat16 = ways[0] ?? 'emulated' } = options;

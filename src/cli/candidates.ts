@@ -26,7 +26,7 @@ export interface Candidate {
 }
 
 const simdOf: Readonly<Record<string, string>> = {
-  amx: '512 bit, matrices',
+  amx: '512 bit, tiles',
   avx512: '512 bit',
   avx2: '256 bit',
   sse2: '128 bit',

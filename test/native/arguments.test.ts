@@ -93,7 +93,9 @@ if (absence === undefined) {
     t.is(withoutThem.length, 1);
     for (const { isa, usable } of withoutThem) {
       t.false(usable);
-      t.throws(() => nativeBackend({ isa, numerics: 'strict' }), { message: /isa amx to be usable here but amx: / });
+      t.throws(() => nativeBackend({ isa, numerics: 'strict' }), {
+        message: /isa amx to be usable here with strict numerics but amx: /,
+      });
       const Constructor = addon.Program as unknown as new (...values: unknown[]) => unknown;
       const message = /ISA that is usable here with strict numerics but received amx/;
       t.throws(() => new Constructor(words, isa, 'strict'), { instanceOf: TypeError, message });
