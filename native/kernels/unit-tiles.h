@@ -74,7 +74,10 @@ struct UnitTiles {
         const float* from = source + line * lineStep + k * kStep;
         float* to = packed + (line == 0 ? 0 : Registers::REGISTER);
         const int count = static_cast<int>(least<int64_t>(lines - line, HALF));
-        if (kStep == 1) {
+        const bool isWhole = numbers == Registers::NUMBERS && count == HALF && (kStep == 1 || lineStep == 1);
+        if (parts > 1 && isWhole) {  // of one part this is slower
+          packWhole<byLine>(from, lineStep, kStep, to);
+        } else if (kStep == 1) {
           packRegisters<byLine>(count, to, [&](int i) { return numbersAlong(from + i * lineStep, numbers); });
         } else {
           packRegisters<!byLine>(least(numbers, HALF), to, [&](int i) {
@@ -82,6 +85,22 @@ struct UnitTiles {
           });
         }
       }
+    }
+  }
+
+  /// 16 lines of 32 numbers, where nothing has to be asked of each.
+  template <bool byLine>
+  static void packWhole(const float* from, ptrdiff_t lineStep, ptrdiff_t kStep, float* packed) {
+    if (kStep == 1) {
+      packRegisters<byLine>(HALF, packed, [&](int i) {
+        const float* line = from + i * lineStep;
+        return Two{S::load(line), S::load(line + HALF)};
+      });
+    } else {
+      packRegisters<!byLine>(HALF, packed, [&](int i) {
+        const float* numbers = from + i * kStep;
+        return Two{S::load(numbers), S::load(numbers + HALF * kStep)};
+      });
     }
   }
 
