@@ -188,16 +188,15 @@ interface ReplayOptions {
   readonly isa: string;
   readonly numerics: Numerics;
   readonly threads: number;
-  /** Default: emulated. */
+  /** Default: the simplest that the ISA has. */
   readonly bfloat16?: Bfloat16Unit;
 }
 
-export function replayBackend({ command, bfloat16 = 'emulated', ...kernels }: ReplayOptions): Backend {
-  const { isa, numerics, threads } = kernels;
+export function replayBackend(options: ReplayOptions): Backend {
+  const { command, isa, numerics, threads, bfloat16 = isa === 'amx' ? 'amx' : 'emulated' } = options;
   return {
     name: 'native',
-    ...kernels,
-    bfloat16,
+    ...{ isa, numerics, threads, bfloat16 },
     place: 'a process of its own',
     reason: 'asked for by SEQGRAD_REPLAY',
     createExecutor: () =>
