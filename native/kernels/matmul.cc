@@ -3,8 +3,8 @@
 // by it: a large right factor is read once for each part, and its packed form never leaves the core. Where there are
 // many parts, the first packs for all; where packing costs more than it saves, the block is read as it lies. A left
 // factor whose rows are not contiguous is packed into tiles beforehand, unless few panels read it, and so is one that
-// many read; one whose rows collide in caches is copied. Of bfloat16 numbers both factors are packed, always. What a
-// tile is, who packs and who multiplies: float-tiles.h and unit-tiles.h.
+// many read; one whose rows collide in caches is copied. Of bfloat16 numbers, and for the matrix unit, both factors are
+// packed, always. What a tile is, who packs and who multiplies: float-tiles.h and unit-tiles.h.
 #include <algorithm>
 
 #include "../simd/math.h"

@@ -20,6 +20,7 @@ namespace seqgrad {
 /// `parts` of a factor: 1 or 3.
 template <class S, int parts>
 struct UnitTiles {
+  static_assert(parts == 1 || parts == 3);
   using Registers = Amx<S>;
   using Unit = typename Registers::Unit;
   static constexpr int HALF = Registers::ROWS;
