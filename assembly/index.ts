@@ -1,4 +1,5 @@
 /** The WASM executor: checks and runs programs over the memory it is given. Words, data and workspace are addresses in it. */
+import { lanes } from './team';
 import { dispatch } from './generated/dispatch';
 import { checkRecord, Fault, FINGERPRINT, HEADER_WORDS, recordWords, workspaceElements } from './generated/instructions';
 
@@ -39,13 +40,13 @@ export function check(words: usize, count: i32, heapElements: f64): i32 {
   return at == count ? Fault.none : Fault.length;
 }
 
-/** Elements of workspace that a checked program needs. */
+/** Elements of workspace that a checked program needs for the lanes that there are. */
 export function workspace(words: usize): f64 {
   const records = load<i32>(words, 8);
   let at = words + (<usize>HEADER_WORDS << 2);
   let most: f64 = 0;
   for (let i = 0; i < records; i++) {
-    most = max(most, workspaceElements(at));
+    most = max(most, workspaceElements(at, <f64>lanes()));
     at += load<usize>(at, 4) << 2;
   }
   return ceil(most);

@@ -60,7 +60,7 @@ ProgramFault Program::findFault(double heapElements) {
   const size_t room = std::min(static_cast<size_t>(records), count_);
   starts_.reset(new (std::nothrow) int32_t[room + 1]);
   if (starts_ == nullptr) return is(Fault::length, 0, 0);
-  double workspaceElements = 0;
+  double ofAll = 0, ofLane = 0;
   size_t at = HEADER_WORDS;
   for (int32_t record = 0; record < records; record++) {
     if (at >= count_) return is(Fault::length, record, 0);
@@ -69,13 +69,16 @@ ProgramFault Program::findFault(double heapElements) {
     if (at + 1 >= count_ || words[at + 1] != size || at + size > count_) return is(Fault::length, record, 0);
     const RecordFault found = checkRecord(words + at, heapElements);
     if (found.fault != Fault::none) return is(found.fault, record, found.item);
-    workspaceElements = std::max(workspaceElements, seqgrad::workspaceElements(words + at));
+    const double none = workspaceElements(words + at, 0);
+    ofAll = std::max(ofAll, none);
+    ofLane = std::max(ofLane, workspaceElements(words + at, 1) - none);
     starts_[record] = static_cast<int32_t>(at);
     at += size;
   }
   if (at != count_) return is(Fault::length, records, 0);
 
-  workspaceElements_ = workspaceElements;
+  workspaceOfAll_ = ofAll;
+  workspaceOfLane_ = ofLane;
   records_ = records;
   return is(Fault::none, 0, 0);
 }
@@ -85,8 +88,9 @@ RunError Program::run(float* heap, double heapElements, int32_t first, int32_t l
   if (!(checkedElements_ >= 0) || !(heapElements >= checkedElements_)) return RunError::unchecked;
   if (first < 0 || first > last || last > records_) return RunError::records;
   Context context{team, nullptr, bfloat16_};
-  if (workspaceElements_ > 0) {
-    context.workspace = team.workspace(workspaceElements_);
+  const double workspace = workspaceOfAll_ + team.lanes() * workspaceOfLane_;
+  if (workspace > 0) {
+    context.workspace = team.workspace(workspace);
     if (context.workspace == nullptr) return RunError::memory;
   }
   const FloatEnvironment environment(numerics_ == Numerics::fast);

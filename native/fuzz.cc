@@ -89,7 +89,7 @@ double workspaceOf(const std::vector<int32_t>& words, int32_t recordCount) {
   double elements = 0;
   size_t at = seqgrad::HEADER_WORDS;
   for (int32_t record = 0; record < recordCount; record++) {
-    elements = std::max(elements, seqgrad::workspaceElements(words.data() + at));
+    elements = std::max(elements, seqgrad::workspaceElements(words.data() + at, THREADS));
     at += words[at + 1];
   }
   return elements;

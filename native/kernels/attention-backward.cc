@@ -4,57 +4,64 @@
 
 namespace seqgrad {
 
+/// Blocks that go together where a head is split.
+constexpr int64_t SPLIT = 4;
+
 /// A block of queries with what comes back to it.
+template <class Blocks>
 struct Returning {
   int64_t first;
-  bool hasMet;            // some keys
-  float* across;          // [HS][BLOCK] scale · q
-  float* along;           // [BLOCK][wide] scale · q
-  float* upstreamAcross;  // [HS][BLOCK] dy
-  float* upstream;        // [BLOCK][wide] dy
-  float* dq;              // [BLOCK][wide]
-  float* logSumExp;       // [BLOCK]
-  float* D;               // [BLOCK]
-  float* counters;        // [BLOCK] of dropout
+  bool hasMet;                                                 // some keys
+  typename Blocks::Right q, dy, qTransposed, dyTransposed;     // scale · q, dy
+  float *qRoom, *dyRoom, *qTransposedRoom, *dyTransposedRoom;  // of them
+  float* dq;                                                   // [HS][BLOCK]
+  float* logSumExp;                                            // [BLOCK]
+  float* D;                                                    // [BLOCK]
+  float* counters;                                             // [BLOCK] of dropout
 };
 
 /// The memory of whoever works on a head.
+template <class Blocks>
 struct BackwardMemory {
-  Returning group[GROUP];
+  Returning<Blocks> group[Course<Blocks>::GROUP];
   float *keys, *values, *dk, *dv;  // [BLOCK][wide]
-  float* p;                        // [BLOCK][BLOCK] scores, then what dropout leaves of the probabilities
-  float* ds;                       // [BLOCK][BLOCK] dr, then ds
+  float *keysRoom, *valuesRoom, *keysTransposedRoom;
+  float* p;   // [BLOCK][BLOCK] scores, then what dropout leaves of the probabilities
+  float* ds;  // [BLOCK][BLOCK] dr, then ds
+  float* pairsRoom;
   Upcoming upcoming;
+  using Unit = typename Blocks::Unit;
 
-  SEQGRAD_INLINE static int64_t elements(int64_t HS) {
-    return BLOCK * (GROUP * (5 * padded(HS) + 3) + 4 * padded(HS) + 2 * BLOCK);
-  }
-  SEQGRAD_INLINE BackwardMemory(float* memory, int64_t HS) {
-    Supply supply{memory};
-    const int64_t size = BLOCK * padded(HS);
-    keys = supply.take(size);
-    values = supply.take(size);
-    dk = supply.take(size);
-    dv = supply.take(size);
+  BackwardMemory(Supply& supply, int64_t HS) {
+    for (float** each : {&keys, &values, &dk, &dv}) *each = supply.take(BLOCK * padded(HS));
+    keysRoom = supply.take(Blocks::elements(BLOCK, HS));
+    valuesRoom = supply.take(Blocks::elements(BLOCK, HS));
+    keysTransposedRoom = supply.take(Blocks::elements(HS, BLOCK));
     p = supply.take(BLOCK * BLOCK);
     ds = supply.take(BLOCK * BLOCK);
-    for (Returning& its : group) {
-      its.across = supply.take(size);
-      its.along = supply.take(size);
-      its.upstreamAcross = supply.take(size);
-      its.upstream = supply.take(size);
-      its.dq = supply.take(size);
-      its.logSumExp = supply.take(BLOCK);
-      its.D = supply.take(BLOCK);
-      its.counters = supply.take(BLOCK);
+    pairsRoom = supply.take(Blocks::elements(BLOCK, BLOCK));
+    for (Returning<Blocks>& its : group) {
+      its.qRoom = supply.take(Blocks::elements(HS, BLOCK));
+      its.dyRoom = supply.take(Blocks::elements(HS, BLOCK));
+      its.qTransposedRoom = supply.take(Blocks::elements(BLOCK, HS));
+      its.dyTransposedRoom = supply.take(Blocks::elements(BLOCK, HS));
+      its.dq = supply.take(HS * BLOCK);
+      for (float** each : {&its.logSumExp, &its.D, &its.counters}) *each = supply.take(BLOCK);
     }
   }
 };
 
+/// Keys and values that queries meet.
+template <class Blocks>
+struct Keys {
+  typename Blocks::Left k, v;                   // [keys][HS]
+  typename Blocks::LeftTransposed kTransposed;  // [HS][keys]
+};
+
 /// A vector of queries: from scores and dr in memory.p and memory.ds to r and ds. Who inspects gets dp in place of r.
-template <class S, bool hides, bool inspects>
-void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning& its, int64_t column,
-                    const BackwardMemory& memory) {
+template <class S, bool hides, bool inspects, class Blocks>
+void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning<Blocks>& its,
+                    int64_t column, const BackwardMemory<Blocks>& memory) {
   const auto logSumExp = S::load(its.logSumExp + column), D = S::load(its.D + column);
   const auto seen = [&](int64_t j, auto value) {
     if constexpr (hides) {
@@ -82,26 +89,35 @@ void scoreGradients(const Head<AttentionBackward>& head, const Pairs& pairs, con
              [&](int64_t key, auto keep) { step(key - pairs.key, [&](auto value) { return value * keep; }); });
 }
 
-template <class S, bool hides, bool inspects = false>
-void pairGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning& its,
-                   BackwardMemory& memory) {
-  multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.p, memory.upcoming);
-  multiplyPairs<S>(memory.values, pairs, head.HS, its.upstreamAcross, memory.ds, memory.upcoming);
+template <class S, bool hides, bool inspects = false, class Blocks>
+void pairGradients(const Head<AttentionBackward>& head, const Pairs& pairs, const Returning<Blocks>& its,
+                   const Keys<Blocks>& keys, BackwardMemory<Blocks>& memory) {
+  Blocks::multiply(keys.k, its.qTransposed, {memory.p, BLOCK}, memory.upcoming);
+  Blocks::multiply(keys.v, its.dyTransposed, {memory.ds, BLOCK}, memory.upcoming);
   for (int64_t column = 0; column < wholeVectors<S>(pairs.queries); column += S::lanes) {
     scoreGradients<S, hides, inspects>(head, pairs, its, column, memory);
   }
 }
 
+/// Keys that were packed.
+template <class S, class Blocks>
+Keys<Blocks> keysOf(const Head<AttentionBackward>& head, int64_t keys, const BackwardMemory<Blocks>& memory) {
+  const Block k = packedRows<S>(memory.keys, keys, head.HS), v = packedRows<S>(memory.values, keys, head.HS);
+  return {Blocks::left(k, memory.keysRoom), Blocks::left(v, memory.valuesRoom),
+          Blocks::leftTransposed(k, memory.keysTransposedRoom)};
+}
+
 /// The gradients of a block of queries' probabilities and scores, for whoever wants to see them.
-template <class S>
-void inspectBackward(const Head<AttentionBackward>& head, const Returning& its, BackwardMemory& memory) {
+template <class S, class Blocks>
+void inspectBackward(const Head<AttentionBackward>& head, const Returning<Blocks>& its,
+                     BackwardMemory<Blocks>& memory) {
   const AttentionBackward& r = head.r;
   const int64_t start = head.number * head.T * head.T;
   for (int64_t key = 0; key < head.T; key += BLOCK) {
     const Pairs pairs(head, its.first, key, least(head.T - key, BLOCK));
     pack<S>(head.k + key * head.step, head.step, pairs.keys, head.HS, 1.0f, memory.keys);  // masked ones too
     pack<S>(head.v + key * head.step, head.step, pairs.keys, head.HS, 1.0f, memory.values);
-    pairGradients<S, true, true>(head, pairs, its, memory);
+    pairGradients<S, true, true>(head, pairs, its, keysOf<S>(head, pairs.keys, memory), memory);
     const auto write = [&](float* to, const float* values) {
       if (to == nullptr) return;
       forPairs(pairs, values, [&](int64_t t, int64_t j, float value) { to[start + t * head.T + j] = value; });
@@ -114,10 +130,9 @@ void inspectBackward(const Head<AttentionBackward>& head, const Returning& its, 
 /// products [BLOCK] = Σ over HS elements of a row of a and of b. The sixteen sums of all rows are added up side by
 /// side.
 template <class S>
-void dotRows(const float* a, const float* b, int64_t bStep, int64_t rows, int64_t HS, const BackwardMemory& memory,
+void dotRows(const float* a, const float* b, int64_t bStep, int64_t rows, int64_t HS, float* along, float* across,
              float* products) {
-  constexpr int64_t LANES = 16;
-  float *along = memory.p, *across = memory.ds;  // [BLOCK][LANES], [LANES][BLOCK]
+  constexpr int64_t LANES = 16;  // along [BLOCK][LANES], across [LANES][BLOCK]
   for (int64_t i = 0; i < BLOCK; i++) {
     Lanes<S> lanes;
     if (i < rows) {
@@ -139,54 +154,59 @@ void dotRows(const float* a, const float* b, int64_t bStep, int64_t rows, int64_
   }
 }
 
-template <class S>
-void begin(const Head<AttentionBackward>& head, Returning& its, const BackwardMemory& memory) {
+template <class S, class Blocks>
+void begin(const Head<AttentionBackward>& head, Returning<Blocks>& its, const BackwardMemory<Blocks>& memory) {
   const AttentionBackward& r = head.r;
   const int64_t HS = head.HS, queries = least(head.T - its.first, BLOCK), output = head.inOutput(its.first);
   its.hasMet = false;
-  pack<S>(head.q + its.first * head.step, head.step, queries, HS, head.scale, its.along);
-  packAcross<S>(its.along, queries, HS, its.across);
-  pack<S>(r.dy + output, head.width, queries, HS, 1.0f, its.upstream);
-  packAcross<S>(its.upstream, queries, HS, its.upstreamAcross);
+  float* qRows = Blocks::PACKS ? memory.keys : its.qRoom;
+  float* dyRows = Blocks::PACKS ? memory.values : its.dyRoom;
+  pack<S>(head.q + its.first * head.step, head.step, queries, HS, head.scale, qRows);
+  pack<S>(r.dy + output, head.width, queries, HS, 1.0f, dyRows);
+  const Block q = packedRows<S>(qRows, queries, HS), dy = packedRows<S>(dyRows, queries, HS);
+  its.q = Blocks::right(q, its.qRoom);
+  its.dy = Blocks::right(dy, its.dyRoom);
+  its.qTransposed = Blocks::rightTransposed(q, its.qTransposedRoom);
+  its.dyTransposed = Blocks::rightTransposed(dy, its.dyTransposedRoom);
   const float* logSumExp = r.logSumExp + head.number * head.T + its.first;
   for (int64_t i = 0; i < BLOCK; i++) its.logSumExp[i] = i < queries ? logSumExp[i] : 0;
-  dotRows<S>(its.upstream, r.y + output, head.width, queries, HS, memory, its.D);
+  dotRows<S>(dyRows, r.y + output, head.width, queries, HS, memory.p, memory.ds, its.D);
   countersOf(head, its.first, its.counters);
 }
 
 /// Adds to dk and dv of the keys or, if these are the first queries that they meet, gives them; adds to dq of the
 /// queries.
-template <class S, bool forKeys, bool forQueries>
-void meet(const Head<AttentionBackward>& head, Returning& its, const Pairs& pairs, bool areFirst,
-          BackwardMemory& memory) {
+template <class S, bool forKeys, bool forQueries, class Blocks>
+void meet(const Head<AttentionBackward>& head, Returning<Blocks>& its, const Keys<Blocks>& keys, const Pairs& pairs,
+          bool areFirst, BackwardMemory<Blocks>& memory) {
   if (pairs.hides) {
-    pairGradients<S, true>(head, pairs, its, memory);
+    pairGradients<S, true>(head, pairs, its, keys, memory);
   } else {
-    pairGradients<S, false>(head, pairs, its, memory);
+    pairGradients<S, false>(head, pairs, its, keys, memory);
   }
-  const int64_t wide = wholeVectors<S>(head.HS), keys = pairs.keys, queries = pairs.queries;
+  const int64_t wide = wholeVectors<S>(head.HS);
+  const Block p = blockOf(pairs, memory.p), ds = blockOf(pairs, memory.ds);
   if constexpr (forKeys) {
-    multiplyBlock<S>(BlockProduct{keys, wide, queries, its.upstream, wide, memory.dv, wide, !areFirst},
-                     rowsAt(memory.p, BLOCK), memory.upcoming);
-    multiplyBlock<S>(BlockProduct{keys, wide, queries, its.along, wide, memory.dk, wide, !areFirst},
-                     rowsAt(memory.ds, BLOCK), memory.upcoming);
+    Blocks::multiply(Blocks::left(p, memory.pairsRoom), its.dy, {memory.dv, wide, !areFirst}, memory.upcoming);
+    Blocks::multiply(Blocks::left(ds, memory.pairsRoom), its.q, {memory.dk, wide, !areFirst}, memory.upcoming);
   }
   if constexpr (forQueries) {
-    multiplyBlock<S>(BlockProduct{queries, wide, keys, memory.keys, wide, its.dq, wide, its.hasMet},
-                     columnsAt(memory.ds, BLOCK), memory.upcoming);
+    Blocks::multiply(keys.kTransposed, Blocks::right(ds, memory.pairsRoom), {its.dq, BLOCK, its.hasMet},
+                     memory.upcoming);
     its.hasMet = true;
   }
 }
 
-template <class S>
-void finish(const Head<AttentionBackward>& head, const Returning& its) {
+template <class S, class Blocks>
+void finish(const Head<AttentionBackward>& head, const Returning<Blocks>& its, const BackwardMemory<Blocks>& memory) {
   const int64_t queries = least(head.T - its.first, BLOCK);
   if (!its.hasMet) {
-    for (int64_t i = 0; i < BLOCK * wholeVectors<S>(head.HS); i += S::lanes) S::store(its.dq + i, S::zero());
+    for (int64_t i = 0; i < head.HS * BLOCK; i += S::lanes) S::store(its.dq + i, S::zero());
   }
   float factors[BLOCK];
   for (float& factor : factors) factor = head.scale;
-  unpack<S>(its.dq, queries, head.HS, factors, head.r.dqkv + (head.q - head.r.qkv) + its.first * head.step, head.step);
+  unpackAcross<S>(its.dq, queries, head.HS, factors, memory.keys,
+                  head.r.dqkv + (head.q - head.r.qkv) + its.first * head.step, head.step);
 }
 
 /// A run of blocks.
@@ -206,7 +226,7 @@ struct Meeting {
 template <class S, bool forKeys>
 void comeKeys(const Head<AttentionBackward>& head, int64_t block, Upcoming& upcoming) {
   const int64_t key = block * BLOCK, keys = least(head.T - key, BLOCK);
-  upcoming.readKeys(head, key);
+  readKeys(head, key, upcoming);
   if (!forKeys) return;
   float* dk = head.r.dqkv + (head.k - head.r.qkv) + key * head.step;
   upcoming.write(dk, head.step, keys, head.HS);
@@ -233,8 +253,8 @@ void comeAfter(const Meeting& meeting, int64_t block, int64_t end, const Meeting
 }
 
 /// Queries meet the keys that they see; `next` comes after it, or is null.
-template <class S, bool forKeys, bool forQueries>
-void attendBackward(const Meeting& meeting, const Meeting* next, BackwardMemory& memory) {
+template <class S, bool forKeys, bool forQueries, class Blocks>
+void attendBackward(const Meeting& meeting, const Meeting* next, BackwardMemory<Blocks>& memory) {
   const Head<AttentionBackward>& head = meeting.head;
   const Run queries = meeting.queries, keyBlocks = meeting.keys;
   const AttentionBackward& r = head.r;
@@ -250,6 +270,7 @@ void attendBackward(const Meeting& meeting, const Meeting* next, BackwardMemory&
     comeAfter<S, forKeys, forQueries>(meeting, block, end, next, memory.upcoming);
     packKeys<S>(head, key, keys, head.k, memory.keys);
     packKeys<S>(head, key, keys, head.v, memory.values);
+    const Keys<Blocks> factors = keysOf<S>(head, keys, memory);
     float *dk = r.dqkv + (head.k - r.qkv) + key * step, *dv = dk + head.width;
     bool areFirst = r.causal != 0 ? first <= key : first == 0;
     if (forKeys && !areFirst) {
@@ -257,9 +278,9 @@ void attendBackward(const Meeting& meeting, const Meeting* next, BackwardMemory&
       pack<S>(dv, step, keys, HS, 1.0f, memory.dv);
     }
     for (int64_t i = 0; i < blocks; i++) {
-      Returning& its = memory.group[i];
+      Returning<Blocks>& its = memory.group[i];
       if (r.causal != 0 && key > its.first) continue;
-      meet<S, forKeys, forQueries>(head, its, Pairs(head, its.first, key, keys), areFirst, memory);
+      meet<S, forKeys, forQueries>(head, its, factors, Pairs(head, its.first, key, keys), areFirst, memory);
       areFirst = false;
     }
     if (!forKeys) continue;
@@ -268,7 +289,7 @@ void attendBackward(const Meeting& meeting, const Meeting* next, BackwardMemory&
   }
   if (!forQueries) return;
   for (int64_t i = 0; i < blocks; i++) {
-    finish<S>(head, memory.group[i]);
+    finish<S>(head, memory.group[i], memory);
     if (r.dProbabilities != nullptr || r.dScores != nullptr) inspectBackward<S>(head, memory.group[i], memory);
   }
 }
@@ -286,20 +307,20 @@ void clearMasked(const Head<AttentionBackward>& head) {
   }
 }
 
-/// qkv, dqkv [B, T, 3·NH·HS], y, dy [B, T, NH·HS], logSumExp [B, NH, T]
-template <class S>
-void attentionBackward(const AttentionBackward& r, Context& context) {
-  const int64_t T = r.T, blocks = pieces(T, BLOCK), heads = int64_t{r.B} * r.NH, groups = pieces(blocks, GROUP);
-  const auto groupOf = [&](int64_t group) { return Run{group * GROUP, least((group + 1) * GROUP, blocks)}; };
-  const auto forItems = [&](int64_t items, int64_t product, const auto& work) {
-    shareWithMemory(context, items, rowsOf(LEAST_PRODUCT, product), BackwardMemory::elements(r.HS), work);
-  };
+template <class S, class Blocks>
+void attendAllBackward(const AttentionBackward& r, Context& context) {
+  const int64_t T = r.T, blocks = pieces(T, BLOCK), heads = int64_t{r.B} * r.NH;
   // A head at a time. Where there are more lanes than heads, dk and dv by groups of keys and dq by groups of queries,
   // at the price of two products more for the five.
-  if (7 * heads < 5 * context.team.lanes() && groups > 1) {
-    forItems(2 * heads * groups, 4 * GROUP * BLOCK * T * r.HS, [&](int64_t item, float* start) {
+  const bool splits = 7 * heads < 5 * context.team.lanes() && blocks > SPLIT;
+  const int64_t size = splits ? SPLIT : Course<Blocks>::GROUP, groups = pieces(blocks, size);
+  const auto groupOf = [&](int64_t group) { return Run{group * size, least((group + 1) * size, blocks)}; };
+  const auto forItems = [&](int64_t items, int64_t product, const auto& work) {
+    shareWithMemory<BackwardMemory<Blocks>>(context, items, rowsOf(LEAST_PRODUCT, product), r.HS, work);
+  };
+  if (splits) {
+    forItems(2 * heads * groups, 4 * size * BLOCK * T * r.HS, [&](int64_t item, auto& memory) {
       const Head<AttentionBackward> head(r, item / groups / 2);
-      BackwardMemory memory(start, r.HS);
       const Run group = groupOf(item % groups);
       if (item / groups % 2 == 0) {
         attendBackward<S, false, true>({head, group, {0, blocks}}, nullptr, memory);
@@ -310,8 +331,7 @@ void attentionBackward(const AttentionBackward& r, Context& context) {
       }
     });
   } else {
-    forItems(heads, 5 * T * T * r.HS, [&](int64_t item, float* start) {
-      BackwardMemory memory(start, r.HS);
+    forItems(heads, 5 * T * T * r.HS, [&](int64_t item, auto& memory) {
       const auto meetingOf = [&](int64_t head, int64_t group) {
         return Meeting{Head<AttentionBackward>(r, head), groupOf(group), {0, blocks}};
       };
@@ -325,6 +345,12 @@ void attentionBackward(const AttentionBackward& r, Context& context) {
   }
   if (r.mask == nullptr) return;
   for (int64_t i = 0; i < heads; i++) clearMasked<S>(Head<AttentionBackward>(r, i));
+}
+
+/// qkv, dqkv [B, T, 3·NH·HS], y, dy [B, T, NH·HS], logSumExp [B, NH, T]
+template <class S>
+void attentionBackward(const AttentionBackward& r, Context& context) {
+  withBlocks<S>(r, context, [&](auto blocks) { attendAllBackward<S, decltype(blocks)>(r, context); });
 }
 
 SEQGRAD_KERNEL(attentionBackward, AttentionBackward);

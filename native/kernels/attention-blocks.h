@@ -1,5 +1,6 @@
 // Attention of several heads without a matrix of all pairs: blocks of 64 queries meet blocks of 64 keys one after the
-// other (Dao et al. 2022, "FlashAttention"). Names follow the reference.
+// other (Dao et al. 2022, "FlashAttention"). Names follow the reference. How their products are made, and by whom:
+// block-products.h; what differs else is in Course.
 //
 // Pairs are held key by key, a row of queries for each key: what happens to the softmax of a query happens to a lane,
 // so that maxima and sums need nothing across lanes. Some blocks of queries go together, so that keys, values and their
@@ -10,7 +11,7 @@
 
 #include "../simd/lanes.h"
 #include "../simd/math.h"
-#include "../simd/tile.h"
+#include "block-products.h"
 #include "philox.h"
 #include "tickets.h"
 
@@ -18,20 +19,48 @@ namespace seqgrad {
 
 /// Queries and keys of a block: where sums are cut.
 constexpr int64_t BLOCK = 64;
-/// Blocks of queries that go together at most.
-constexpr int64_t GROUP = 4;
-/// How many lanes have memory of their own at most.
-constexpr int64_t WORKERS = 32;
 
-/// Calls `work(item, memory)` for all items; whoever works has so many elements of memory to himself.
-template <class Work>
-SEQGRAD_INLINE void shareWithMemory(Context& context, int64_t items, int64_t grain, int64_t elements,
-                                    const Work& work) {
+/// What differs with who multiplies.
+template <class Blocks>
+struct Course;
+template <class S>
+struct Course<FloatBlocks<S>> {
+  /// Blocks of queries that go together at most.
+  static constexpr int64_t GROUP = 4;
+  /// What exponentials are relative to is a score that others exceed by no more than this.
+  static constexpr float SLACK = 0;
+};
+/// Keys are packed for a group, so it is large. Where the largest score grows all sums are scaled, apart from products,
+/// so it is kept for long.
+template <class S>
+struct Course<UnitBlocks<S>> {
+  static constexpr int64_t GROUP = 8;
+  static constexpr float SLACK = 8;
+};
+
+/// Hands out elements, or only counts them where there are none.
+struct Supply {
+  float* start = nullptr;
+  int64_t taken = 0;
+  SEQGRAD_INLINE float* take(int64_t elements) {
+    float* its = start == nullptr ? nullptr : start + taken;
+    taken += elements;
+    return its;
+  }
+};
+
+/// Calls `work(item, memory)` for all items; whoever works has a Memory(supply, HS) to himself.
+template <class Memory, class Work>
+SEQGRAD_INLINE void shareWithMemory(Context& context, int64_t items, int64_t grain, int64_t HS, const Work& work) {
   if (items == 0) return;
-  const int64_t most = least<int64_t>(least<int64_t>(context.team.lanes(), WORKERS), items / grain);
+  const int64_t most = least<int64_t>(context.team.lanes(), items / grain);
+  Supply counted;
+  const Memory none(counted, HS);
   std::atomic<int64_t> next{0};
   context.team.parallel(most < 1 ? 1 : most, [&](int64_t worker) {
-    float* memory = context.workspace + worker * elements;
+    Supply supply{context.workspace + worker * counted.taken};
+    Memory memory(supply, HS);
+    [[maybe_unused]] const typename Memory::Unit unit;
     for (int64_t item; (item = next.fetch_add(1, std::memory_order_relaxed)) < items && !context.team.isCancelled();) {
       work(item, memory);
     }
@@ -40,10 +69,6 @@ SEQGRAD_INLINE void shareWithMemory(Context& context, int64_t items, int64_t gra
 
 /// n elements with room for the last vector.
 SEQGRAD_INLINE int64_t padded(int64_t n) { return n + 16; }
-template <class S>
-constexpr SEQGRAD_INLINE int64_t wholeVectors(int64_t n) {
-  return pieces<int64_t>(n, S::lanes) * S::lanes;
-}
 
 /// One head of one row of the batch. Rows of Q, K and V are `step` elements apart, those of y and dy `width`.
 template <class Record>
@@ -97,114 +122,12 @@ SEQGRAD_INLINE typename S::Floats whereSeen(const Head<Record>& head, int64_t qu
   return S::select(distance >= S::zero(), value, hidden);
 }
 
-/// Rows of tensors that will be met soon, fetched one by one while products are made of what is there: the rows of a
-/// head lie scattered, and a core waits for few of them at a time.
-class Upcoming {
- public:
-  SEQGRAD_INLINE void clear() { first_ = end_ = 0; }
-  /// So many rows of `width` elements, `step` apart.
-  SEQGRAD_INLINE void read(const float* from, ptrdiff_t step, int64_t rows, int64_t width) {
-    add({from, step, rows, width, false});
-  }
-  SEQGRAD_INLINE void write(const float* to, ptrdiff_t step, int64_t rows, int64_t width) {
-    add({to, step, rows, width, true});
-  }
-  template <class Record>
-  void readKeys(const Head<Record>& head, int64_t key) {
-    const int64_t keys = least(head.T - key, BLOCK);
-    read(head.k + key * head.step, head.step, keys, head.HS);
-    read(head.v + key * head.step, head.step, keys, head.HS);
-  }
-  SEQGRAD_INLINE bool isEmpty() const { return first_ == end_; }
-  SEQGRAD_INLINE void fetchRow() {
-    if (isEmpty()) return;
-    Rows& its = rows_[first_];
-    for (int64_t i = 0; i < its.width; i += LINE) its.areWritten ? fetchToWrite(its.at + i) : fetch(its.at + i);
-    its.at += its.step;
-    if (--its.count == 0) first_++;
-  }
-
- private:
-  struct Rows {
-    const float* at;
-    ptrdiff_t step;
-    int64_t count, width;
-    bool areWritten;
-  };
-  static constexpr int MOST = 8;
-  static constexpr int64_t LINE = 16;
-
-  SEQGRAD_INLINE void add(const Rows& rows) {
-    if (rows.count > 0 && end_ < MOST) rows_[end_++] = rows;
-  }
-
-  Rows rows_[MOST];
-  int first_ = 0, end_ = 0;
-};
-
-/// c [rows][columns] = Σ over K of a left factor and a panel [K][columns], both in the core's cache. Rows of c and of
-/// the panel have room for whole vectors.
-struct BlockProduct {
-  int64_t rows, columns, K;
-  const float* panel;
-  int64_t panelRow;
-  float* c;
-  int64_t cRow;
-  bool adds = false;               // to what c holds
-  const float* factors = nullptr;  // what each row of c is multiplied by before it is added to
-};
-
-template <class S, int rows, int vectors, class Left>
-void blockTile(const BlockProduct& product, Left a, int64_t row, int64_t column, Upcoming& upcoming) {
-  typename S::Floats sum[rows][vectors];
-  multiplyTile<S>(a, product.panel + column, product.panelRow, product.K, sum,
-                  aheadIf(!upcoming.isEmpty(), [&](int) { upcoming.fetchRow(); }));
-  // Apart from the product, which stores might change for all that is known.
-  float* first = product.c + row * product.cRow + column;
-  const int64_t cRow = product.cRow;
-  const auto finish = [&](const auto& finished) {
-#pragma GCC unroll 16
-    for (int r = 0; r < rows; r++) {
-      float* c = first + r * cRow;
-#pragma GCC unroll 8
-      for (int v = 0; v < vectors; v++) S::store(c + v * S::lanes, finished(c + v * S::lanes, sum[r][v], r));
-    }
-  };
-  using Floats = typename S::Floats;
-  if (product.factors != nullptr) {
-    const float* factors = product.factors + row;
-    finish([&](const float* c, Floats value, int r) { return S::broadcast(factors[r]) * S::load(c) + value; });
-  } else if (product.adds) {
-    finish([](const float* c, Floats value, int) { return S::load(c) + value; });
-  } else {
-    finish([](const float*, Floats value, int) { return value; });
-  }
-}
-
-/// `left(row)` gives the left factor from that row on.
-template <class S, class Left>
-void multiplyBlock(const BlockProduct& product, const Left& left, Upcoming& upcoming) {
-  constexpr int64_t WIDTH = S::tileVectors * S::lanes;
-  const Tiling tiling(product.rows, S::tileRows);
-  for (int64_t column = 0; column < product.columns; column += WIDTH) {
-    const int64_t columns = least(product.columns - column, WIDTH);
-    for (int64_t tile = 0; tile < tiling.tiles; tile++) {
-      const int64_t row = tiling.start(tile);
-      withConstant<S::tileRows>(tiling.size(tile), [&](auto rows) {
-        withConstant<S::tileVectors>(static_cast<int>(pieces<int64_t>(columns, S::lanes)), [&](auto vectors) {
-          blockTile<S, rows.value, vectors.value>(product, left(row), row, column, upcoming);
-        });
-      });
-    }
-  }
-}
-
-/// Rows of a left factor that lie `step` apart in memory, and such that lie across.
-SEQGRAD_INLINE auto rowsAt(const float* rows, int64_t step) {
-  return [=](int64_t row) { return RowMajor{rows + row * step, step}; };
-}
-SEQGRAD_INLINE auto columnsAt(const float* columns, int64_t step) {
-  return [=](int64_t row) { return ColumnMajor{columns + row, step}; };
+/// A block of keys and values will be met.
+template <class Record>
+SEQGRAD_INLINE void readKeys(const Head<Record>& head, int64_t key, Upcoming& upcoming) {
+  const int64_t keys = least(head.T - key, BLOCK);
+  upcoming.read(head.k + key * head.step, head.step, keys, head.HS);
+  upcoming.read(head.v + key * head.step, head.step, keys, head.HS);
 }
 
 /// to [rows][wide] = factor · from, with zeros up to whole vectors.
@@ -216,10 +139,14 @@ void pack(const float* from, int64_t step, int64_t rows, int64_t HS, float facto
   }
 }
 
-/// to [HS][BLOCK] = from [rows][wide], its rows as columns; columns behind the last one are 0 up to whole vectors.
+/// Rows that were packed.
 template <class S>
-void packAcross(const float* from, int64_t rows, int64_t HS, float* to) {
-  packPanel<S>(from, 1, wholeVectors<S>(HS), HS, rows, to, BLOCK, static_cast<int>(wholeVectors<S>(rows)));
+SEQGRAD_INLINE Block packedRows(const float* packed, int64_t rows, int64_t HS) {
+  return {packed, rows, HS, wholeVectors<S>(HS)};
+}
+/// Keys by queries.
+SEQGRAD_INLINE Block blockOf(const Pairs& pairs, const float* values) {
+  return {values, pairs.keys, pairs.queries, BLOCK};
 }
 
 /// to [keys][wide] = rows of K or V; those of masked keys are 0, whatever they hold.
@@ -243,12 +170,13 @@ void unpack(const float* from, int64_t rows, int64_t HS, const float* factors, f
   }
 }
 
-/// pairs [keys][BLOCK] = k · scale·q, or v · dy: rows [keys][wide] by queries that were packed across.
+/// The same of from [HS][BLOCK], by way of rows [rows][wide].
 template <class S>
-SEQGRAD_INLINE void multiplyPairs(const float* rows, const Pairs& pairs, int64_t HS, const float* across, float* to,
-                                  Upcoming& upcoming) {
-  multiplyBlock<S>(BlockProduct{pairs.keys, wholeVectors<S>(pairs.queries), HS, across, BLOCK, to, BLOCK},
-                   rowsAt(rows, wholeVectors<S>(HS)), upcoming);
+void unpackAcross(const float* from, int64_t rows, int64_t HS, const float* factors, float* way, float* to,
+                  int64_t step) {
+  const int64_t wide = wholeVectors<S>(HS);
+  packPanel<S>(from, 1, BLOCK, rows, HS, way, wide, static_cast<int>(wide));
+  unpack<S>(way, rows, HS, factors, to, step);
 }
 
 /// Calls `work(j, keep)` for a vector of queries and keys[begin … end), begin a multiple of 4: `keep` is what dropout
@@ -287,14 +215,14 @@ void forPairs(const Pairs& pairs, const float* values, const Write& write) {
   }
 }
 
-/// Hands out the memory of a worker.
-struct Supply {
-  float* next;
-  SEQGRAD_INLINE float* take(int64_t elements) {
-    float* taken = next;
-    next += elements;
-    return taken;
+/// Calls `body` with who multiplies: the unit where it is sooner done, with all that is packed for it.
+template <class S, class Record, class Body>
+void withBlocks(const Record& r, const Context& context, const Body& body) {
+  if constexpr (S::hasBfloat16) {
+    constexpr int64_t WIDE = 32, LONG = 96;
+    if (context.bfloat16 == Bfloat16::amx && r.HS >= WIDE && r.T >= LONG) return body(UnitBlocks<S>{});
   }
-};
+  body(FloatBlocks<S>{});
+}
 
 }  // namespace seqgrad

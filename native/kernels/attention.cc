@@ -7,47 +7,55 @@ namespace seqgrad {
 constexpr float LOWEST = -3.4028234663852886e38f;
 
 /// A block of queries on its way along the keys.
+template <class Blocks>
 struct Queries {
   int64_t first;
-  bool hasMet;      // some keys
-  float* across;    // [HS][BLOCK] scale · q
-  float* y;         // [BLOCK][wide]
-  float* most;      // [BLOCK] the largest score, at last logSumExp
-  float* sum;       // [BLOCK] of exponentials
-  float* factor;    // [BLOCK] exp of what the largest score has grown, at last 1 / sum
-  float* counters;  // [BLOCK] of dropout
+  bool hasMet;                    // some keys
+  typename Blocks::Right across;  // [HS][queries] scale · q
+  float* room;                    // of it
+  float* y;                       // [HS][BLOCK]
+  float* most;                    // [BLOCK] the largest score or, by the slack, less; at last logSumExp
+  float* sum;                     // [BLOCK] of exponentials
+  float* factor;                  // [BLOCK] exp of what the largest score has grown, at last 1 / sum
+  float* counters;                // [BLOCK] of dropout
 };
 
 /// The memory of whoever works on a group of queries.
+template <class Blocks>
 struct ForwardMemory {
-  Queries group[GROUP];
-  float *keys, *values;  // [BLOCK][wide]
-  float* pairs;          // [BLOCK][BLOCK] scores, then probabilities
+  Queries<Blocks> group[Course<Blocks>::GROUP];
+  float *keys, *values;          // [BLOCK][wide]
+  float *keysRoom, *valuesRoom;  // of them as factors
+  float *pairs, *pairsRoom;      // [BLOCK][BLOCK] scores, then probabilities
   Upcoming upcoming;
+  using Unit = typename Blocks::Unit;
 
-  SEQGRAD_INLINE static int64_t elements(int64_t HS) {
-    return BLOCK * (GROUP * (2 * padded(HS) + 4) + 2 * padded(HS) + BLOCK);
-  }
-  SEQGRAD_INLINE ForwardMemory(float* memory, int64_t HS) {
-    Supply supply{memory};
-    const int64_t size = BLOCK * padded(HS);
-    keys = supply.take(size);
-    values = supply.take(size);
+  ForwardMemory(Supply& supply, int64_t HS) {
+    keys = supply.take(BLOCK * padded(HS));
+    values = supply.take(BLOCK * padded(HS));
+    keysRoom = supply.take(Blocks::elements(BLOCK, HS));
+    valuesRoom = supply.take(Blocks::elements(HS, BLOCK));
     pairs = supply.take(BLOCK * BLOCK);
-    for (Queries& its : group) {
-      its.across = supply.take(size);
-      its.y = supply.take(size);
-      its.most = supply.take(BLOCK);
-      its.sum = supply.take(BLOCK);
-      its.factor = supply.take(BLOCK);
-      its.counters = supply.take(BLOCK);
+    pairsRoom = supply.take(Blocks::elements(BLOCK, BLOCK));
+    for (Queries<Blocks>& its : group) {
+      its.room = supply.take(Blocks::elements(BLOCK, HS));
+      its.y = supply.take(HS * BLOCK);
+      for (float** each : {&its.most, &its.sum, &its.factor, &its.counters}) *each = supply.take(BLOCK);
     }
   }
 };
 
+/// Keys and values that queries meet.
+template <class Blocks>
+struct Keys {
+  typename Blocks::Left k;            // [keys][HS]
+  typename Blocks::LeftTransposed v;  // [HS][keys]
+};
+
 /// The softmax of a vector of queries goes on by a block of keys: scores become exponentials, kept or dropped.
-template <class S, bool hides>
-void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries& its, int64_t column, float* scores) {
+template <class S, bool hides, class Blocks>
+void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries<Blocks>& its, int64_t column,
+                  float* scores) {
   const auto at = [&](int64_t j) { return S::load(scores + j * BLOCK); };
   const auto seen = [&](int64_t j, auto value, auto hidden) {
     if constexpr (hides) {
@@ -56,6 +64,7 @@ void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries
       return value;
     }
   };
+  constexpr float SLACK = Course<Blocks>::SLACK;
   // Some maxima at a time: one alone would wait for each comparison.
   constexpr int64_t AT_ONCE = 4;
   const auto before = S::load(its.most + column);
@@ -67,10 +76,12 @@ void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries
     }
   }
   for (; j < pairs.keys; j++) maxima[0] = S::maxOrSecond(seen(j, at(j), S::broadcast(LOWEST)), maxima[0]);
-  const auto largest = S::maxOrSecond(S::maxOrSecond(maxima[0], maxima[1]), S::maxOrSecond(maxima[2], maxima[3]));
+  auto largest = S::maxOrSecond(S::maxOrSecond(maxima[0], maxima[1]), S::maxOrSecond(maxima[2], maxima[3]));
+  if constexpr (SLACK > 0) largest = S::select(largest >= before + S::broadcast(SLACK), largest, before);
 
   auto total = S::zero();
   const auto exponential = [&](int64_t key) {
+    // Of the slack at most: expNonPositive is as exact there.
     const auto p = seen(key, math::expNonPositive<S>(at(key) - largest), S::zero());
     total = total + p;
     return p;
@@ -88,12 +99,12 @@ void exponentials(const Head<Attention>& head, const Pairs& pairs, const Queries
   S::store(its.most + column, largest);
 }
 
-template <class S>
-void begin(const Head<Attention>& head, Queries& its, const ForwardMemory& memory) {
+template <class S, class Blocks>
+void begin(const Head<Attention>& head, Queries<Blocks>& its, const ForwardMemory<Blocks>& memory) {
   const int64_t queries = least(head.T - its.first, BLOCK);
   its.hasMet = false;
   pack<S>(head.q + its.first * head.step, head.step, queries, head.HS, head.scale, memory.keys);
-  packAcross<S>(memory.keys, queries, head.HS, its.across);
+  its.across = Blocks::rightTransposed(packedRows<S>(memory.keys, queries, head.HS), its.room);
   for (int64_t i = 0; i < BLOCK; i += S::lanes) {
     S::store(its.most + i, S::broadcast(LOWEST));
     S::store(its.sum + i, S::zero());
@@ -101,9 +112,10 @@ void begin(const Head<Attention>& head, Queries& its, const ForwardMemory& memor
   countersOf(head, its.first, its.counters);
 }
 
-template <class S>
-void meet(const Head<Attention>& head, Queries& its, const Pairs& pairs, ForwardMemory& memory) {
-  multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.pairs, memory.upcoming);
+template <class S, class Blocks>
+void meet(const Head<Attention>& head, Queries<Blocks>& its, const Keys<Blocks>& keys, const Pairs& pairs,
+          ForwardMemory<Blocks>& memory) {
+  Blocks::multiply(keys.k, its.across, {memory.pairs, BLOCK}, memory.upcoming);
   for (int64_t column = 0; column < wholeVectors<S>(pairs.queries); column += S::lanes) {
     if (pairs.hides) {
       exponentials<S, true>(head, pairs, its, column, memory.pairs + column);
@@ -111,15 +123,13 @@ void meet(const Head<Attention>& head, Queries& its, const Pairs& pairs, Forward
       exponentials<S, false>(head, pairs, its, column, memory.pairs + column);
     }
   }
-  const int64_t wide = wholeVectors<S>(head.HS);
-  BlockProduct weighted{pairs.queries, wide, pairs.keys, memory.values, wide, its.y, wide};
-  if (its.hasMet) weighted.factors = its.factor;
-  multiplyBlock<S>(weighted, columnsAt(memory.pairs, BLOCK), memory.upcoming);
+  const auto probabilities = Blocks::right(blockOf(pairs, memory.pairs), memory.pairsRoom);
+  Blocks::multiply(keys.v, probabilities, {its.y, BLOCK, false, its.hasMet ? its.factor : nullptr}, memory.upcoming);
   its.hasMet = true;
 }
 
-template <class S>
-void finish(const Head<Attention>& head, const Queries& its) {
+template <class S, class Blocks>
+void finish(const Head<Attention>& head, const Queries<Blocks>& its, const ForwardMemory<Blocks>& memory) {
   const Attention& r = head.r;
   const int64_t HS = head.HS, queries = least(head.T - its.first, BLOCK);
   for (int64_t i = 0; i < BLOCK; i += S::lanes) {
@@ -132,20 +142,21 @@ void finish(const Head<Attention>& head, const Queries& its) {
   float* logSumExp = r.logSumExp + head.number * head.T + its.first;
   forVectors<S>(0, queries, [&](auto at) { at.store(logSumExp, at.load(its.most)); });
   if (!its.hasMet) {
-    for (int64_t i = 0; i < BLOCK * wholeVectors<S>(HS); i += S::lanes) S::store(its.y + i, S::zero());
+    for (int64_t i = 0; i < HS * BLOCK; i += S::lanes) S::store(its.y + i, S::zero());
   }
-  unpack<S>(its.y, queries, HS, its.factor, r.y + head.inOutput(its.first), head.width);
+  unpackAcross<S>(its.y, queries, HS, its.factor, memory.keys, r.y + head.inOutput(its.first), head.width);
 }
 
 /// Scores and probabilities of a block of queries, computed once more for whoever wants to see them.
-template <class S>
-void inspect(const Head<Attention>& head, const Queries& its, ForwardMemory& memory) {
+template <class S, class Blocks>
+void inspect(const Head<Attention>& head, const Queries<Blocks>& its, ForwardMemory<Blocks>& memory) {
   const Attention& r = head.r;
   const int64_t start = head.number * head.T * head.T;
   for (int64_t key = 0; key < head.T; key += BLOCK) {
     const Pairs pairs(head, its.first, key, least(head.T - key, BLOCK));
     pack<S>(head.k + key * head.step, head.step, pairs.keys, head.HS, 1.0f, memory.keys);  // masked ones too
-    multiplyPairs<S>(memory.keys, pairs, head.HS, its.across, memory.pairs, memory.upcoming);
+    const auto keys = Blocks::left(packedRows<S>(memory.keys, pairs.keys, head.HS), memory.keysRoom);
+    Blocks::multiply(keys, its.across, {memory.pairs, BLOCK}, memory.upcoming);
     if (r.scores != nullptr) {
       forPairs(pairs, memory.pairs, [&](int64_t t, int64_t j, float s) { r.scores[start + t * head.T + j] = s; });
     }
@@ -174,16 +185,16 @@ struct Group {
 SEQGRAD_INLINE void comeAfter(const Group& group, int64_t key, int64_t end, const Group* next, Upcoming& upcoming) {
   const Head<Attention>& head = group.head;
   upcoming.clear();
-  if (key + BLOCK < end) return upcoming.readKeys(head, key + BLOCK);
+  if (key + BLOCK < end) return readKeys(head, key + BLOCK, upcoming);
   upcoming.write(head.r.y + head.inOutput(group.first()), head.width, group.queries(), head.HS);
   if (next == nullptr) return;
   upcoming.read(next->head.q + next->first() * head.step, head.step, next->queries(), head.HS);
-  upcoming.readKeys(next->head, 0);
+  readKeys(next->head, 0, upcoming);
 }
 
 /// A group meets all keys that it sees; `next` comes after it, or is null.
-template <class S>
-void attend(const Group& group, const Group* next, ForwardMemory& memory) {
+template <class S, class Blocks>
+void attend(const Group& group, const Group* next, ForwardMemory<Blocks>& memory) {
   const Head<Attention>& head = group.head;
   const int64_t blocks = group.blocks;
   for (int64_t i = 0; i < blocks; i++) {
@@ -197,34 +208,43 @@ void attend(const Group& group, const Group* next, ForwardMemory& memory) {
     comeAfter(group, key, end, next, memory.upcoming);
     packKeys<S>(head, key, keys, head.k, memory.keys);
     packKeys<S>(head, key, keys, head.v, memory.values);
+    const Keys<Blocks> factors{
+        Blocks::left(packedRows<S>(memory.keys, keys, head.HS), memory.keysRoom),
+        Blocks::leftTransposed(packedRows<S>(memory.values, keys, head.HS), memory.valuesRoom),
+    };
     for (int64_t i = 0; i < blocks; i++) {
-      Queries& its = memory.group[i];
-      if (head.r.causal == 0 || key <= its.first) meet<S>(head, its, Pairs(head, its.first, key, keys), memory);
+      Queries<Blocks>& its = memory.group[i];
+      if (head.r.causal == 0 || key <= its.first)
+        meet<S>(head, its, factors, Pairs(head, its.first, key, keys), memory);
     }
   }
   for (int64_t i = 0; i < blocks; i++) {
-    finish<S>(head, memory.group[i]);
+    finish<S>(head, memory.group[i], memory);
     if (head.r.scores != nullptr || head.r.probabilities != nullptr) inspect<S>(head, memory.group[i], memory);
   }
+}
+
+template <class S, class Blocks>
+void attendAll(const Attention& r, Context& context) {
+  const int64_t T = r.T, blocks = pieces(T, BLOCK), heads = int64_t{r.B} * r.NH;
+  const int64_t fair = heads * blocks / (2 * context.team.lanes());
+  const int64_t size = least(Course<Blocks>::GROUP, fair < 1 ? 1 : fair), groups = pieces(blocks, size);
+  const int64_t grain = rowsOf(LEAST_PRODUCT, 2 * size * BLOCK * T * r.HS);
+  shareWithMemory<ForwardMemory<Blocks>>(context, heads * groups, grain, r.HS, [&](int64_t item, auto& memory) {
+    const auto groupOf = [&](int64_t it) {
+      const int64_t first = it % groups * size;
+      return Group{Head<Attention>(r, it / groups), first, least(blocks - first, size)};
+    };
+    const int64_t after = item + context.team.lanes(), last = heads * groups - 1;  // most likely this comes next
+    const Group next = groupOf(least(after, last));
+    attend<S>(groupOf(item), after > last ? nullptr : &next, memory);
+  });
 }
 
 /// qkv [B, T, 3·NH·HS], y [B, T, NH·HS], logSumExp [B, NH, T]
 template <class S>
 void attention(const Attention& r, Context& context) {
-  const int64_t T = r.T, blocks = pieces(T, BLOCK), heads = int64_t{r.B} * r.NH;
-  const int64_t fair = heads * blocks / (2 * context.team.lanes());
-  const int64_t size = least(GROUP, fair < 1 ? 1 : fair), groups = pieces(blocks, size);
-  const int64_t grain = rowsOf(LEAST_PRODUCT, 2 * size * BLOCK * T * r.HS);
-  shareWithMemory(context, heads * groups, grain, ForwardMemory::elements(r.HS), [&](int64_t item, float* start) {
-    const auto groupOf = [&](int64_t it) {
-      const int64_t first = it % groups * size;
-      return Group{Head<Attention>(r, it / groups), first, least(blocks - first, size)};
-    };
-    ForwardMemory memory(start, r.HS);
-    const int64_t after = item + context.team.lanes(), last = heads * groups - 1;  // most likely this comes next
-    const Group next = groupOf(least(after, last));
-    attend<S>(groupOf(item), after > last ? nullptr : &next, memory);
-  });
+  withBlocks<S>(r, context, [&](auto blocks) { attendAll<S, decltype(blocks)>(r, context); });
 }
 
 SEQGRAD_KERNEL(attention, Attention);

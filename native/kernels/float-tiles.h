@@ -88,7 +88,7 @@ void copyTiles(const float* a, int64_t aRow, int64_t, int64_t K, Tiling tiling, 
 template <class S, int rows>
 void packEqualTiles(const float* a, int64_t aRow, int64_t aColumn, int64_t K, int64_t tiles, float* packed) {
   // A few k of all tiles before the next few: where columns are contiguous, neighbouring tiles share cache lines.
-  constexpr int64_t FEW = 16, LINE = 16;
+  constexpr int64_t FEW = 16;
   for (int64_t begin = 0; begin < K; begin += FEW) {
     const int64_t end = least(begin + FEW, K);
     if (aRow == 1) {
@@ -206,7 +206,7 @@ struct PairTiles : FloatTiles<S> {
     });
   }
   static void finish(const ProductTile& tile, int rows, Lie) {
-    finishTile<S, Pairs<S, byInstruction>>(tile, rows, [&](const auto& finish) { finish(Interleaved{tile.a}); });
+    finishTile<S, OfPairs<S, byInstruction>>(tile, rows, [&](const auto& finish) { finish(Interleaved{tile.a}); });
   }
 };
 

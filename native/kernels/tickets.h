@@ -34,7 +34,7 @@ SEQGRAD_INLINE void share(Context& context, const Cut& cut, const Work& work) {
 template <class S, class Body>
 SEQGRAD_INLINE void forElements(Context& context, int64_t n, int64_t grain, const Body& body) {
   // Tickets meet where cache lines do.
-  share(context, Cut(n, grain, 16), [&](int64_t begin, int64_t end) { forVectors<S>(begin, end, body); });
+  share(context, Cut(n, grain, LINE), [&](int64_t begin, int64_t end) { forManyVectors<S>(begin, end, body); });
 }
 
 /// As many rows of so many elements as make a ticket.

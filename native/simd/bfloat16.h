@@ -41,7 +41,7 @@ SEQGRAD_INLINE typename S::Floats pairOf(typename S::Floats first, typename S::F
 /// The vector trait S for factors that are words of pairs: a multiply-add takes two products. `byInstruction`: the
 /// processor does that in one; else two multiply-adds stand in for it.
 template <class S, bool byInstruction>
-struct Pairs : S {
+struct OfPairs : S {
   using Floats = typename S::Floats;
 
   static SEQGRAD_INLINE Floats fma(Floats a, Floats b, Floats c) {

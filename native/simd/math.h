@@ -6,8 +6,8 @@
 
 namespace seqgrad::math {
 
-/// exp(x) for x ≤ 0; below the smallest normal result it stays there. Cody–Waite reduction to |r| ≤ ln(2)/2, then a
-/// minimax polynomial (0.95 ulp).
+/// exp(x) for x ≤ 0 or little above it; below the smallest normal result it stays there. Cody–Waite reduction to |r| ≤
+/// ln(2)/2, then a minimax polynomial (0.95 ulp).
 template <class S>
 SEQGRAD_INLINE typename S::Floats expNonPositive(typename S::Floats x) {
   const auto c = [](float constant) { return S::broadcast(constant); };

@@ -4,7 +4,7 @@
 // last one zero. A tile multiplies a few rows of the left factor by a panel. Every element is one sum over ascending k,
 // whatever the tile's shape, so ISAs with tiles of other shapes give the same bits in strict numerics.
 #pragma once
-#include "inline.h"
+#include "fetch.h"
 #include "vectors.h"
 
 namespace seqgrad {
@@ -57,19 +57,6 @@ struct Tiling {
   SEQGRAD_INLINE int64_t start(int64_t tile) const { return tile * shorter + least(tile, longer); }
   SEQGRAD_INLINE int size(int64_t tile) const { return static_cast<int>(shorter + (tile < longer)); }
 };
-
-/// Asks for the cache line at `p`, which will be read soon. Any address is allowed. GCC takes a function that does
-/// nothing but ask for one without effect and drops the calls of it; the empty statement is an effect.
-SEQGRAD_INLINE void fetch(const float* p) {
-  __builtin_prefetch(p);
-  __asm__ volatile("");
-}
-
-/// The same for what will be written: asked for as one's own, or the store would ask again.
-SEQGRAD_INLINE void fetchToWrite(const float* p) {
-  __builtin_prefetch(p, 1);
-  __asm__ volatile("");
-}
 
 /// What is fetched while a tile is multiplied: `row(r)` asks for what the result's row r will meet, if that is wanted.
 template <class Row>

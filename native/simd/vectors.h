@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "fetch.h"
 #include "inline.h"
 
 namespace seqgrad {
@@ -14,6 +15,15 @@ struct Whole {
   SEQGRAD_INLINE int count() const { return S::lanes; }
   SEQGRAD_INLINE typename S::Floats load(const float* array) const { return S::load(array + index); }
   SEQGRAD_INLINE void store(float* array, typename S::Floats x) const { S::store(array + index, x); }
+};
+
+/// A whole vector at the beginning of a line, of a long array: what follows is asked for.
+template <class S>
+struct Fetching : Whole<S> {
+  SEQGRAD_INLINE typename S::Floats load(const float* array) const {
+    fetch(array + this->index + AHEAD);
+    return Whole<S>::load(array);
+  }
 };
 
 /// A whole vector, aligned, that is not stored in caches: nobody will soon read it.
@@ -37,6 +47,16 @@ template <class S, class Body>
 SEQGRAD_INLINE void forVectors(ptrdiff_t begin, ptrdiff_t end, const Body& body) {
   for (; begin + S::lanes <= end; begin += S::lanes) body(Whole<S>{begin});
   if (begin < end) body(Rest<S>{begin, static_cast<int>(end - begin)});
+}
+
+/// The same of long arrays, which are not in the caches.
+template <class S, class Body>
+SEQGRAD_INLINE void forManyVectors(ptrdiff_t begin, ptrdiff_t end, const Body& body) {
+  for (; begin + LINE <= end; begin += LINE) {
+    body(Fetching<S>{{begin}});
+    for (ptrdiff_t i = S::lanes; i < LINE; i += S::lanes) body(Whole<S>{begin + i});
+  }
+  forVectors<S>(begin, end, body);
 }
 
 template <int n>

@@ -17,8 +17,8 @@ export function bytesOf(call: AnyCall<unknown>): number {
   return 4 * elements;
 }
 
-/** Elements of packing panels and partial sums that an executor may use for a call. */
-export function workspaceOf(call: AnyCall<unknown>): number {
+/** Elements of packing panels and partial sums that an executor of so many lanes may use for a call. */
+export function workspaceOf(call: AnyCall<unknown>, lanes: number): number {
   const { workspace } = specOf(call.instruction);
-  return workspace === undefined ? 0 : Math.ceil(evaluate(workspace, call.dims));
+  return workspace === undefined ? 0 : Math.ceil(evaluate(workspace, { ...call.dims, lanes }));
 }

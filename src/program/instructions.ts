@@ -67,7 +67,7 @@ export interface InstructionSpec {
   /** float32 words. */
   readonly scalars?: readonly string[];
   readonly flops: string;
-  /** Elements of executor-private memory (packing panels, partial sums) that an executor may use. */
+  /** Elements of private memory (packing panels, partial sums) that an executor of so many `lanes` may use. */
   readonly workspace?: string;
 }
 
@@ -565,7 +565,7 @@ export const instructions = {
     dims: attentionDims,
     scalars: attentionScalars,
     flops: '4 * B * NH * T * T * HS',
-    workspace: '32 * 64 * (10 * HS + 240)',
+    workspace: 'lanes * 64 * (25 * HS + 700)',
   },
   attentionBackward: {
     family: 'attention',
@@ -590,7 +590,7 @@ export const instructions = {
     dims: attentionDims,
     scalars: attentionScalars,
     flops: '10 * B * NH * T * T * HS',
-    workspace: '32 * 64 * (24 * HS + 528)',
+    workspace: 'lanes * 64 * (65 * HS + 1940)',
   },
 
   div: { family: 'elementwise', meaning: 'y = a / b, elementwise', operands: binary, dims: n, flops: 'n' },

@@ -21,9 +21,6 @@ export interface PlannedCall extends AnyCall<Place> {
 }
 
 export class Program {
-  /** Executor-private elements the largest call may use. */
-  readonly workspaceElements: number;
-
   constructor(
     readonly calls: readonly PlannedCall[],
     readonly inputs: ReadonlyMap<string, Port>,
@@ -32,8 +29,11 @@ export class Program {
     readonly outputs: ReadonlyMap<string, Port>,
     /** Elements of the transient arena it uses. */
     readonly transientElements: number,
-  ) {
-    this.workspaceElements = calls.reduce((most, call) => Math.max(most, workspaceOf(call)), 0);
+  ) {}
+
+  /** Private elements that an executor of so many lanes may use for the largest call. */
+  workspaceElements(lanes: number): number {
+    return this.calls.reduce((most, call) => Math.max(most, workspaceOf(call, lanes)), 0);
   }
 
   /** The program's words for a transient arena that starts at element `transientBase`. */

@@ -33,7 +33,7 @@ export async function planMemory(trainer: Trainer, shape: BatchShape): Promise<M
   const gradientBytes = bytes(gradients?.elements ?? 0);
   const state = sum(engine.arenas) - parameters - gradientBytes - optimizerBytes;
   const activations = bytes(program.transientElements);
-  const packing = bytes(program.workspaceElements);
+  const packing = bytes(program.workspaceElements(engine.backend.threads));
   const peak = parameters + gradientBytes + optimizerBytes + state + activations + packing;
   return { parameters, gradients: gradientBytes, optimizer: optimizerBytes, state, activations, packing, peak };
 }

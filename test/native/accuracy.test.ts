@@ -1,6 +1,8 @@
 /** Products by a matrix unit, of numbers in three parts, are float32: as near to the exact ones as those by multiply-adds. */
 import test from 'ava';
+import type { Backend, Result } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
+import { referenceBackend } from '../../src/backends/reference.js';
 import { encode } from '../../src/program/encode.js';
 
 const [M, N] = [64, 96];
@@ -47,6 +49,46 @@ async function errorOf(isa: string, K: number): Promise<number> {
   return Math.sqrt(errors / magnitudes);
 }
 
+/** T, HS, and the errors that y and the gradient may have beside those of multiply-adds. */
+const heads = [
+  [96, 32, 1, 1],
+  [600, 64, 1.8, 1.3],
+] as const;
+
+/** y and dqkv of one head of random numbers. */
+async function attended(backend: Backend, T: number, HS: number): Promise<Record<'y' | 'dqkv', Result>> {
+  const C = T * HS;
+  const qkv = 16_384;
+  const dy = qkv + 3 * C;
+  const y = dy + C;
+  const logSumExp = y + C;
+  const dqkv = logSumExp + T;
+  const end = dqkv + 3 * C;
+  const executor = backend.createExecutor();
+  await executor.grow(end);
+  await executor.write(
+    qkv,
+    'f32',
+    Array.from({ length: 4 * C }, (_, i) => random(i)),
+  );
+  const common = { dims: { B: 1, T, NH: 1, HS, causal: 0, stream: 0 }, scalars: { rate: 0, keepScale: 1 } };
+  const words = encode([
+    { instruction: 'attention', operands: { qkv, y, logSumExp }, ...common },
+    { instruction: 'attentionBackward', operands: { qkv, y, dy, logSumExp, dqkv }, ...common },
+  ]);
+  await (await executor.load(words, end)).run();
+  const results = { y: await executor.read(y, 'f32', C), dqkv: await executor.read(dqkv, 'f32', 3 * C) };
+  await executor.close();
+  return results;
+}
+
+/** ‖values − exact‖ / ‖exact‖ */
+function distance(values: Result, exact: Result): number {
+  const norm = (numbers: readonly number[]): number => Math.sqrt(numbers.reduce((sum, x) => sum + x * x, 0));
+  const [its, right] = [Array.from(values), Array.from(exact)];
+  return norm(right.map((x, index) => (its[index] as number) - x)) / norm(right);
+}
+
 if (probeNative().some(({ isa, usable }) => isa === 'amx' && usable)) {
   for (const [K, times] of depths) {
     test(`sums of ${K} terms by the matrix unit: at most ${times} times the error of multiply-adds`, async (t) => {
@@ -54,6 +96,20 @@ if (probeNative().some(({ isa, usable }) => isa === 'amx' && usable)) {
       t.log(`${(unit / 2 ** -24).toFixed(3)} and ${(direct / 2 ** -24).toFixed(3)} units in the last place of Σ |a b|`);
       t.not(unit, direct, 'they are not the same kernels');
       t.true(unit < times * direct, `${unit} is less than ${times} × ${direct}`);
+    });
+  }
+  for (const [T, HS, ...most] of heads) {
+    test(`attention of ${T} positions and heads of ${HS}: at most ${most.join(' and ')} times the errors`, async (t) => {
+      const exact = await attended(referenceBackend({ isa: 'float64' }), T, HS);
+      const unit = await attended(nativeBackend({ isa: 'amx', threads: 1 }), T, HS);
+      const direct = await attended(nativeBackend({ isa: 'avx512', threads: 1 }), T, HS);
+      for (const [index, name] of (['y', 'dqkv'] as const).entries()) {
+        const [its, others] = [distance(unit[name], exact[name]), distance(direct[name], exact[name])];
+        t.log(`${name}: ${(its / 2 ** -24).toFixed(2)} and ${(others / 2 ** -24).toFixed(2)} units of 2⁻²⁴`);
+        t.not(its, others, 'they are not the same kernels');
+        const times = most[index] as number;
+        t.true(its < times * others, `${its} is less than ${times} × ${others}`);
+      }
     });
   }
 } else {

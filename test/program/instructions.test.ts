@@ -14,8 +14,8 @@ function rule(title: string, offenders: (spec: InstructionSpec) => string[]): vo
 
 rule('every expression is about the dimensions of its instruction', ({ operands, dims, flops, workspace }) => {
   const places = Object.values(operands).flatMap(({ shape, strides = [] }) => [...shape, ...strides]);
-  const expressions = [...places, flops, ...(workspace === undefined ? [] : [workspace])];
-  return expressions.flatMap(namesOf).filter((name) => !dims.includes(name));
+  const ofWorkspace = namesOf(workspace ?? '').filter((name) => name !== 'lanes');
+  return [...[...places, flops].flatMap(namesOf), ...ofWorkspace].filter((name) => !dims.includes(name));
 });
 
 rule('strides are given for every axis, up to four', ({ operands }) =>
@@ -70,6 +70,11 @@ test('a call costs what its dimensions say', (t) => {
     4 * (elements + 30 + 5),
   );
   t.is(bytesOf({ instruction: 'matmulAdd', operands, dims, scalars: {} }), 4 * (elements + 2 * 30));
-  t.is(workspaceOf({ instruction: 'matmul', operands, dims, scalars: {} }), 256 * (3 + 5 + 256));
-  t.is(workspaceOf({ instruction: 'add', operands, dims: { n: 5 }, scalars: {} }), 0);
+  t.is(workspaceOf({ instruction: 'matmul', operands, dims, scalars: {} }, 4), 256 * (3 + 5 + 256));
+  t.is(workspaceOf({ instruction: 'add', operands, dims: { n: 5 }, scalars: {} }, 4), 0);
+  const attention = { B: 2, T: 300, NH: 3, HS: 8, causal: 0, stream: 0 };
+  const ofLanes = (lanes: number): number =>
+    workspaceOf({ instruction: 'attention', operands, dims: attention, scalars: {} }, lanes);
+  t.true(ofLanes(1) > 0);
+  t.is(ofLanes(4), 4 * ofLanes(1), 'each lane has blocks of its own');
 });

@@ -3,7 +3,7 @@ import { RESERVED_ELEMENTS } from '../../src/backends/executor.js';
 import type { Case, OperandOf } from './case.js';
 
 /** Elements that programs of the suites may touch: whole pages, so that the last one ends where the memory ends. */
-export const HEAP_ELEMENTS = 36 * RESERVED_ELEMENTS;
+export const HEAP_ELEMENTS = 48 * RESERVED_ELEMENTS;
 
 /** Elements with canary words before and behind every operand: more than the widest vector. */
 const GUARD = 48;

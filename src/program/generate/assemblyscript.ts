@@ -112,8 +112,8 @@ ${layouts.map(({ name }) => `    case ${codeOf(name)}: return ${recordWords(name
   }
 }
 
-/** Elements of executor-private memory that a checked record may use. */
-export function workspaceElements(words: usize): f64 {
+/** Elements of private memory that an executor of so many lanes may use for a checked record. */
+export function workspaceElements(words: usize, lanes: f64): f64 {
   switch (load<i32>(words)) {
 ${layouts
   .filter(({ name }) => specOf(name).workspace !== undefined)

@@ -119,8 +119,8 @@ ${layouts.map(({ name }) => `    case ${codeOf(name)}: return ${recordWords(name
   }
 }
 
-/// Elements of executor-private memory that a checked record may use.
-static inline double workspaceElements(const int32_t* words) {
+/// Elements of private memory that an executor of so many lanes may use for a checked record.
+static inline double workspaceElements(const int32_t* words, [[maybe_unused]] double lanes) {
   switch (words[0]) {
 ${layouts
   .filter(({ name }) => specOf(name).workspace !== undefined)
