@@ -63,6 +63,7 @@ SEQGRAD_INLINE float crossEntropyRow(const float* x, float* dx, int32_t label, i
   if (smoothing != 0.0f) labelled = smoothed<S>(x, V, m, labelled, smoothing);
   Lanes<S> lanes;
   lanes.take(V, [&](auto& lane, auto at) {
+    fetch(x + V + at.index);  // the next row, or nothing
     const auto e = math::expNonPositive<S>(at.load(x) - S::broadcast(m));
     if (dx != nullptr) at.store(dx, e);
     lane = lane + S::keepFirst(e, at.count());
