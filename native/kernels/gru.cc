@@ -57,7 +57,7 @@ void gruForward(const GruForward& r, Context& context) {
   packUnits<S, 3>(r.weightHh, H, H, packed, context);
   const auto carry = [&] { carryEnded<S>(r, order, r.hidden, H, context); };
   forForwardSteps(r, order, carry, [&](int64_t t, Rows its) {
-    unitTiles<S>(its, H, 3 * H * H, context,
+    unitTiles<S>(its, t, H, 3 * H * H, context,
                  [&](const auto& rows, auto at) { gruForwardTile<S>(r, packed + at.index * H * 3, t, rows, at); });
   });
 }
@@ -147,7 +147,7 @@ void gruBackward(const GruBackward& r, Context& context) {
   clearEnded<S>(order, r.dHiddenTotal, T, B, H, context);
   clearEnded<S>(order, r.dGateValues, T, B, 3 * H, context);
   forBackwardSteps(r, order, [&](BackwardStep step) {
-    columnTiles<S>(step.rows, H, 3 * H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
+    columnTiles<S>(step.rows, step.t, H, 3 * H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
       gruBackwardTile<S, vectors.value>(r, packed + u * 3 * H, step, rows, u);
     });
   });

@@ -24,7 +24,7 @@ void lstmForward(const LstmForward& r, Context& context) {
   };
   forForwardSteps(r, order, carry, [&](int64_t t, Rows its) {
     float* after = r.hidden + stateAfter(r, t) * B * H;
-    unitTiles<S>(its, H, 4 * H * H, context, [&](const auto& rows, auto at) {
+    unitTiles<S>(its, t, H, 4 * H * H, context, [&](const auto& rows, auto at) {
       lstmCells<S>(r, H, packed + at.index * H * 4, t, rows, at,
                    [&](int64_t b, auto h) { at.store(after + b * H, h); });
     });
@@ -75,7 +75,7 @@ void lstmBackward(const LstmBackward& r, Context& context) {
   clearEndedCells<S>(r, order, context);
   clearEnded<S>(order, r.dHiddenTotal, T, B, H, context);
   forBackwardSteps(r, order, [&](BackwardStep step) {
-    columnTiles<S>(step.rows, H, 4 * H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
+    columnTiles<S>(step.rows, step.t, H, 4 * H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
       lstmBackwardTile<S, vectors.value>(r, packed + u * 4 * H, step, rows, u);
     });
   });

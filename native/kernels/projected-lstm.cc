@@ -36,11 +36,11 @@ void projectedLstmForward(const ProjectedLstmForward& r, Context& context) {
   };
   forForwardSteps(r, order, carry, [&](int64_t t, Rows its) {
     float *unprojected = r.unprojected + t * B * H, *after = r.hidden + stateAfter(r, t) * B * P;
-    unitTiles<S>(its, H, 4 * H * P, context, [&](const auto& rows, auto at) {
+    unitTiles<S>(its, t, H, 4 * H * P, context, [&](const auto& rows, auto at) {
       lstmCells<S>(r, P, packedHh + at.index * P * 4, t, rows, at,
                    [&](int64_t b, auto value) { at.store(unprojected + b * H, value); });
     });
-    columnTiles<S>(its, P, H * P, context, [&](const auto& rows, auto vectors, int64_t p) {
+    columnTiles<S>(its, t, P, H * P, context, [&](const auto& rows, auto vectors, int64_t p) {
       projectHidden<S, vectors.value>(unprojected, packedHr + p * H, H, P, rows, p, after);
     });
   });
@@ -102,11 +102,11 @@ void projectedLstmBackward(const ProjectedLstmBackward& r, Context& context) {
   clearEndedCells<S>(r, order, context);
   clearEnded<S>(order, r.dHiddenTotal, T, B, P, context);
   forBackwardSteps(r, order, [&](BackwardStep step) {
-    columnTiles<S>(step.rows, P, 4 * H * P, context, [&](const auto& rows, auto vectors, int64_t p) {
+    columnTiles<S>(step.rows, step.t, P, 4 * H * P, context, [&](const auto& rows, auto vectors, int64_t p) {
       projectedHiddenBackward<S, vectors.value>(r, packedHh + p * 4 * H, step, rows, p);
     });
     if (step.isInitial) return;
-    columnTiles<S>(order.having(step.t), H, H * P, context, [&](const auto& rows, auto vectors, int64_t u) {
+    columnTiles<S>(order.having(step.t), step.t, H, H * P, context, [&](const auto& rows, auto vectors, int64_t u) {
       projectedCellsBackward<S, vectors.value>(r, packedHr + u * P, step.t, rows, u);
     });
   });

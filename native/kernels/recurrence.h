@@ -19,7 +19,8 @@ void copyOrZero(const float* from, float* to, int64_t n, Context& context) {
 /// One step of some rows, cut into tickets. A tile is a few rows of one panel of units.
 ///
 /// A lane that keeps its rows from step to step finds their states in its own cache. A lane that keeps its units finds
-/// their part of the weight there, which matters more when the whole weight is too large for a core's cache.
+/// their part of the weight there, which matters more when the whole weight is too large for a core's cache. What a
+/// step has read last of its part the next one reads first: every other step goes backwards.
 template <class S>
 struct StepCut {
   Rows rows;
@@ -28,13 +29,13 @@ struct StepCut {
   bool rowsFirst;
 
   /// At least one row. `leastPanels` is what a ticket takes at least, `weight` the elements of the recurrent weight.
-  SEQGRAD_INLINE StepCut(Rows its, int64_t panelCount, int64_t leastPanels, int64_t weight)
+  SEQGRAD_INLINE StepCut(Rows its, int64_t panelCount, int64_t leastPanels, int64_t weight, int64_t lanes)
       : rows(its), tiling(its.count, S::recurrentRows), panels(panelCount), rowsFirst(weight <= CACHED) {
     // Gate maths comes on top of the product, so half of what a product's ticket has is enough; a large step has more
     // tickets, so that no lane waits long for the last one.
     const int64_t product = rows.count * weight;
     const int64_t worth = product / (LEAST_PRODUCT / 2), large = product / (8 * LEAST_PRODUCT);
-    const int64_t most = worth < 1 ? 1 : large > FEW ? least(large, MANY) : least(worth, FEW);
+    const int64_t most = worth < 1 || lanes == 1 ? 1 : large > FEW ? least(large, MANY) : least(worth, FEW);
     if (rowsFirst) {
       rowParts = least(most, tiling.tiles);
       unitParts = least(most / rowParts, pieces(panels, leastPanels));
@@ -44,17 +45,19 @@ struct StepCut {
     }
   }
 
-  /// Calls `work(panel, rows)` for every tile; how many rows it has is a compile-time constant.
+  /// Calls `work(panel, rows)` for every tile of step t; how many rows it has is a compile-time constant.
   template <class Work>
-  SEQGRAD_INLINE void share(Context& context, const Work& work) const {
+  SEQGRAD_INLINE void share(int64_t t, Context& context, const Work& work) const {
+    const bool goesBack = t % 2 != 0;
     context.team.parallel(unitParts * rowParts, [&](int64_t ticket) {
       const int64_t unitPart = rowsFirst ? ticket % unitParts : ticket / rowParts;
       const int64_t rowPart = rowsFirst ? ticket / unitParts : ticket % rowParts;
       const int64_t firstTile = tiling.tiles * rowPart / rowParts;
       const int64_t endOfTiles = tiling.tiles * (rowPart + 1) / rowParts;
       // All rows before the next panel, which a core's first cache then keeps.
-      const int64_t end = panels * (unitPart + 1) / unitParts;
-      for (int64_t panel = panels * unitPart / unitParts; panel < end; panel++) {
+      const int64_t begin = panels * unitPart / unitParts, end = panels * (unitPart + 1) / unitParts;
+      for (int64_t i = begin; i < end; i++) {
+        const int64_t panel = goesBack ? begin + end - 1 - i : i;
         for (int64_t tile = firstTile; tile < endOfTiles; tile++) {
           const int32_t* first = rows.rows + tiling.start(tile);
           withConstant<S::recurrentRows>(tiling.size(tile),
@@ -126,13 +129,13 @@ void packUnits(const float* weight, int64_t H, int64_t K, float* packed, Context
   });
 }
 
-/// Calls `body(rows, units)` for all tiles of a step of these rows: a few of them, and the units of a vector. `weight`
+/// Calls `body(rows, units)` for all tiles of step t of these rows: a few of them, and the units of a vector. `weight`
 /// is how many elements the recurrent weight has.
 template <class S, class Body>
-SEQGRAD_INLINE void unitTiles(Rows its, int64_t H, int64_t weight, Context& context, const Body& body) {
+SEQGRAD_INLINE void unitTiles(Rows its, int64_t t, int64_t H, int64_t weight, Context& context, const Body& body) {
   if (its.count == 0) return;
-  const StepCut<S> cut(its, pieces<int64_t>(H, S::lanes), 32 / S::lanes, weight);
-  cut.share(context, [&](int64_t panel, auto rows) {
+  const StepCut<S> cut(its, pieces<int64_t>(H, S::lanes), 32 / S::lanes, weight, context.team.lanes());
+  cut.share(t, context, [&](int64_t panel, auto rows) {
     const int64_t u = panel * S::lanes;
     if (u + S::lanes <= H) {
       body(rows, Whole<S>{u});
@@ -164,13 +167,13 @@ void packColumns(const float* weight, ptrdiff_t rowStep, ptrdiff_t columnStep, i
   });
 }
 
-/// Calls `body(rows, vectors, column)` for all tiles of a step of these rows: a few of them, and some vectors of
+/// Calls `body(rows, vectors, column)` for all tiles of step t of these rows: a few of them, and some vectors of
 /// columns, a compile-time constant. `weight` is how many elements the weight has.
 template <class S, class Body>
-SEQGRAD_INLINE void columnTiles(Rows its, int64_t N, int64_t weight, Context& context, const Body& body) {
+SEQGRAD_INLINE void columnTiles(Rows its, int64_t t, int64_t N, int64_t weight, Context& context, const Body& body) {
   if (its.count == 0) return;
-  const StepCut<S> cut(its, pieces(N, PANEL<S>), 1, weight);
-  cut.share(context, [&](int64_t panel, auto rows) {
+  const StepCut<S> cut(its, pieces(N, PANEL<S>), 1, weight, context.team.lanes());
+  cut.share(t, context, [&](int64_t panel, auto rows) {
     const int64_t column = panel * PANEL<S>;
     withConstant<4>(vectorsOf<S>(N, column), [&](auto vectors) { body(rows, vectors, column); });
   });

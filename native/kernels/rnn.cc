@@ -39,7 +39,7 @@ void rnnForward(const RnnForward& r, Context& context) {
   packColumns<S>(r.weightHh, 1, H, H, H, packed, context);
   const auto carry = [&] { carryEnded<S>(r, order, r.hidden, H, context); };
   forForwardSteps(r, order, carry, [&](int64_t t, Rows its) {
-    columnTiles<S>(its, H, H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
+    columnTiles<S>(its, t, H, H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
       rnnForwardTile<S, vectors.value>(r, packed + u * H, t, rows, u);
     });
   });
@@ -92,7 +92,7 @@ void rnnBackward(const RnnBackward& r, Context& context) {
   clearEnded<S>(order, r.dGates, T, B, H, context);
   clearEnded<S>(order, r.dHiddenTotal, T, B, H, context);
   forBackwardSteps(r, order, [&](BackwardStep step) {
-    columnTiles<S>(step.rows, H, H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
+    columnTiles<S>(step.rows, step.t, H, H * H, context, [&](const auto& rows, auto vectors, int64_t u) {
       rnnBackwardTile<S, vectors.value>(r, packed + u * H, step, rows, u);
     });
   });
