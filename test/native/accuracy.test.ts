@@ -1,10 +1,9 @@
 /** Products by a matrix unit, of numbers in three parts, are float32: as near to the exact ones as those by multiply-adds. */
 import test from 'ava';
-import type { Result } from '../../src/backends/executor.js';
+import type { Backend, Result } from '../../src/backends/executor.js';
 import { nativeBackend, probeNative } from '../../src/backends/native.js';
 import { referenceBackend } from '../../src/backends/reference.js';
 import { encode } from '../../src/program/encode.js';
-import { attended, random } from './attended.js';
 
 const [M, N] = [64, 96];
 /** Terms of a sum, and the error that the unit's may have beside that of multiply-adds. */
@@ -14,6 +13,9 @@ const depths = [
   [1024, 0.8],
   [8192, 2.5],
 ] as const;
+
+/** Between −½ and ½. */
+const random = (index: number): number => (Math.imul(index + 1, 0x9e3779b1) >>> 8) / 2 ** 24 - 0.5;
 
 /** ‖c − exact‖ / ‖Σ |a b|‖ of a product of random numbers. */
 async function errorOf(isa: string, K: number): Promise<number> {
@@ -53,6 +55,33 @@ const heads = [
   [96, 32, 1, 1],
   [600, 64, 1.8, 1.3],
 ] as const;
+
+/** y and dqkv of one head of random numbers. */
+async function attended(backend: Backend, T: number, HS: number): Promise<Record<'y' | 'dqkv', Result>> {
+  const C = T * HS;
+  const qkv = 16_384;
+  const dy = qkv + 3 * C;
+  const y = dy + C;
+  const logSumExp = y + C;
+  const dqkv = logSumExp + T;
+  const end = dqkv + 3 * C;
+  const executor = backend.createExecutor();
+  await executor.grow(end);
+  await executor.write(
+    qkv,
+    'f32',
+    Array.from({ length: 4 * C }, (_, i) => random(i)),
+  );
+  const common = { dims: { B: 1, T, NH: 1, HS, causal: 0, stream: 0 }, scalars: { rate: 0, keepScale: 1 } };
+  const words = encode([
+    { instruction: 'attention', operands: { qkv, y, logSumExp }, ...common },
+    { instruction: 'attentionBackward', operands: { qkv, y, dy, logSumExp, dqkv }, ...common },
+  ]);
+  await (await executor.load(words, end)).run();
+  const results = { y: await executor.read(y, 'f32', C), dqkv: await executor.read(dqkv, 'f32', 3 * C) };
+  await executor.close();
+  return results;
+}
 
 /** ‖values − exact‖ / ‖exact‖ */
 function distance(values: Result, exact: Result): number {
