@@ -1,7 +1,7 @@
 /** The WASM executor: checks and runs programs over the memory it is given. Words, data and workspace are addresses in it. */
-import { lanes } from './team';
 import { dispatch } from './generated/dispatch';
 import { checkRecord, Fault, FINGERPRINT, HEADER_WORDS, recordWords, workspaceElements } from './generated/instructions';
+import { lanes } from './team';
 
 export { readMemory, triad } from './bandwidth';
 export { multiplyAdds, ROUND_FLOPS } from './peak';

@@ -88,7 +88,7 @@ RunError Program::run(float* heap, double heapElements, int32_t first, int32_t l
   if (!(checkedElements_ >= 0) || !(heapElements >= checkedElements_)) return RunError::unchecked;
   if (first < 0 || first > last || last > records_) return RunError::records;
   Context context{team, nullptr, bfloat16_};
-  const double workspace = workspaceOfAll_ + team.lanes() * workspaceOfLane_;
+  const double workspace = std::max(workspaceOfAll_, team.lanes() * workspaceOfLane_);
   if (workspace > 0) {
     context.workspace = team.workspace(workspace);
     if (context.workspace == nullptr) return RunError::memory;

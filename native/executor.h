@@ -50,7 +50,7 @@ class Program {
   size_t count_ = 0;
   int32_t records_ = 0;
   double checkedElements_ = -1;
-  double workspaceOfAll_ = 0, workspaceOfLane_ = 0;  // elements: grows with the lanes
+  double workspaceOfAll_ = 0, workspaceOfLane_ = 0;  // elements; no instruction wants both
   Dispatch dispatch_ = nullptr;
   Numerics numerics_ = Numerics::fast;
   Bfloat16 bfloat16_ = Bfloat16::emulated;

@@ -67,7 +67,7 @@ export interface InstructionSpec {
   /** float32 words. */
   readonly scalars?: readonly string[];
   readonly flops: string;
-  /** Elements of private memory (packing panels, partial sums) that an executor of so many `lanes` may use. */
+  /** Elements of private memory (packing panels, partial sums) that an executor may use: for all its lanes, or `lanes * …`. */
   readonly workspace?: string;
 }
 

@@ -1,7 +1,7 @@
 /** The instruction list keeps the rules it states about itself. */
 import test from 'ava';
 import { bytesOf, flopsOf, workspaceOf } from '../../src/program/cost.js';
-import { namesOf } from '../../src/program/expression.js';
+import { evaluate, namesOf } from '../../src/program/expression.js';
 import { type InstructionSpec, instructionNames, specOf } from '../../src/program/instructions.js';
 
 /** Registers a rule; `offenders` names what breaks it in one instruction. */
@@ -16,6 +16,11 @@ rule('every expression is about the dimensions of its instruction', ({ operands,
   const places = Object.values(operands).flatMap(({ shape, strides = [] }) => [...shape, ...strides]);
   const ofWorkspace = namesOf(workspace ?? '').filter((name) => name !== 'lanes');
   return [...[...places, flops].flatMap(namesOf), ...ofWorkspace].filter((name) => !dims.includes(name));
+});
+
+rule('a workspace is one for all lanes or one for each', ({ dims, workspace = '0' }) => {
+  const ones = Object.fromEntries(dims.map((name) => [name, 1]));
+  return namesOf(workspace).includes('lanes') && evaluate(workspace, { ...ones, lanes: 0 }) !== 0 ? [workspace] : [];
 });
 
 rule('strides are given for every axis, up to four', ({ operands }) =>
